@@ -1,0 +1,124 @@
+"""`Codes`: what a model says about a whole data set, as arrays. Left of it is torch, right of it is NumPy."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from cospike._errors import InputError
+from cospike._types import UNLABELLED, ClassLatent, Labels, SampleLatent, SampleLatentMask
+
+ACTIVE_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """The posterior of every sample, its label, and the prior that it was trained against.
+
+    Attributes:
+        active_probs: P(latent ≠ 0 | x), the paper's γ.
+        slab_loc: mean of the slab, the value a latent takes when it is active.
+        slab_scale: standard deviation of the slab, > 0.
+        labels: class index of each sample; −1 where it is not known.
+        class_names: name of each class index.
+        prior_probs: P(latent ≠ 0) under the prior, α.
+
+    Raises:
+        InputError: if the shapes disagree or a label has no name.
+
+    >>> codes = Codes(
+    ...     active_probs=np.array([[0.9, 0.1]]), slab_loc=np.array([[2.0, 1.0]]), slab_scale=np.ones((1, 2)),
+    ...     labels=np.array([0]), class_names=("zero",), prior_probs=np.full(2, 0.01),
+    ... )
+    >>> codes.values()
+    array([[2., 0.]])
+    """
+
+    active_probs: SampleLatent
+    slab_loc: SampleLatent
+    slab_scale: SampleLatent
+    labels: Labels
+    class_names: tuple[str, ...]
+    prior_probs: Float[np.ndarray, " latent"]
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        shape = self.active_probs.shape
+        for name, expected in (
+            ("slab_loc", shape),
+            ("slab_scale", shape),
+            ("labels", shape[:1]),
+            ("prior_probs", shape[1:]),
+        ):
+            if (got := getattr(self, name).shape) != expected:
+                raise InputError(
+                    f"'{name}' of Codes must have shape {expected} to match active_probs, got {got}."
+                )
+        if len(self.labels) and not UNLABELLED <= self.labels.min() <= self.labels.max() < len(
+            self.class_names
+        ):
+            raise InputError(
+                f"'labels' of Codes must lie in -1 … {len(self.class_names) - 1} (-1: unlabelled), "
+                f"got {self.labels.min()} … {self.labels.max()}."
+            )
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.labels)
+
+    @property
+    def n_latents(self) -> int:
+        """Number of latents."""
+        return int(self.active_probs.shape[1])
+
+    @property
+    def n_classes(self) -> int:
+        """Number of named classes."""
+        return len(self.class_names)
+
+    def active(self, threshold: float = ACTIVE_THRESHOLD) -> SampleLatentMask:
+        """Which latents are active: active_probs above ``threshold``."""
+        return np.asarray(self.active_probs > threshold)
+
+    def sample_active(self, seed: int = 0) -> SampleLatentMask:
+        """Spikes drawn exactly: on with probability active_probs, so a γ of .49 is on half the time."""
+        uniform = np.random.default_rng(seed).random(self.active_probs.shape, dtype=np.float32)
+        return np.asarray(uniform < self.active_probs)
+
+    def values(self, active: Bool[np.ndarray, "sample latent"] | None = None) -> SampleLatent:
+        """The codes: the slab's mean where ``active`` (default: `active()`), exactly 0 elsewhere."""
+        return np.where(self.active() if active is None else active, self.slab_loc, 0)
+
+    def class_means(self, values: SampleLatent | SampleLatentMask | None = None) -> ClassLatent:
+        """Mean over each class of ``values`` (default: active_probs); NaN for a class without samples."""
+        rows = self.active_probs if values is None else values
+        sums = np.zeros((self.n_classes, rows.shape[1]))
+        labelled = self.labels != UNLABELLED
+        np.add.at(sums, self.labels[labelled], rows[labelled])
+        counts = self.class_counts()[:, None]
+        return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+    def class_counts(self) -> Int[np.ndarray, " class"]:
+        """Number of samples of each class."""
+        return np.bincount(self.labels[self.labels != UNLABELLED], minlength=self.n_classes)
+
+    def select(self, rows: Int[np.ndarray, " row"] | Bool[np.ndarray, " sample"] | slice) -> "Codes":
+        """The codes of some samples."""
+        per_sample = ("active_probs", "slab_loc", "slab_scale", "labels")
+        return replace(self, **{name: getattr(self, name)[rows] for name in per_sample})
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays, none of which needs pickle, for one `.npz` file."""
+        return {
+            "active_probs": self.active_probs,
+            "slab_loc": self.slab_loc,
+            "slab_scale": self.slab_scale,
+            "labels": self.labels,
+            "class_names": np.array(self.class_names, dtype=np.str_),
+            "prior_probs": self.prior_probs,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Codes":
+        """The inverse of `to_arrays`."""
+        return cls(**{**arrays, "class_names": tuple(map(str, arrays["class_names"]))})  # type: ignore[arg-type]
