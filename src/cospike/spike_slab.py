@@ -1,0 +1,141 @@
+"""`SpikeSlab`: a latent that is exactly 0, or drawn from a Gaussian slab.
+
+    q(z) = γ N(z; μ, σ²) + (1 − γ) δ₀(z),    γ = sigmoid(active_logits)
+
+Its density is taken against Lebesgue measure plus a point mass at 0: `log_prob(0)` is ln(1 − γ), elsewhere it is
+ln γ + ln N(z; μ, σ²). The KL of two of them is closed (Tonolini, Jensen, Murray-Smith, *Variational Sparse
+Coding*, UAI 2019, eq. 4 in general form): that of the spikes plus γ times that of the slabs.
+"""
+
+import math
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Size, Tensor
+from torch.distributions import Distribution, constraints, register_kl
+from torch.nn.functional import logsigmoid
+
+from cospike.divergence import kl_bernoulli, kl_normal
+
+Spikes: TypeAlias = Literal["relaxed", "straight-through", "always-on"]
+"""How a gradient passes the spike: a steep sigmoid; an exact spike forwards and that sigmoid backwards; no spike."""
+
+ALWAYS_ON_LOGIT = 40.0
+"""The logit of a spike that never switches off: its probability rounds to 1, and everything stays finite."""
+
+
+class SpikeSlab(Distribution):
+    """A spike-and-slab distribution, one per latent (``event_shape`` is empty: nothing is summed).
+
+    Args:
+        active_logits: logit of P(latent ≠ 0) = the paper's γ.
+        loc: mean μ of the slab.
+        scale: standard deviation σ > 0 of the slab.
+        validate_args: check the arguments, as in every torch distribution.
+
+    >>> q = SpikeSlab(torch.tensor([-2.0, 2.0]), torch.tensor([1.0, 1.0]), torch.tensor([0.5, 0.5]))
+    >>> q.mean
+    tensor([0.1192, 0.8808])
+    >>> _ = torch.manual_seed(0)
+    >>> (q.sample((10_000,)) == 0).float().mean(0)   # exact zeros, with probability 1 − γ
+    tensor([0.8..., 0.1...])
+    """
+
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {
+        "active_logits": constraints.real,
+        "loc": constraints.real,
+        "scale": constraints.positive,
+    }
+    support = constraints.real
+    has_rsample = True
+
+    def __init__(
+        self,
+        active_logits: Float[Tensor, "*#shape"],
+        loc: Float[Tensor, "*#shape"],
+        scale: Float[Tensor, "*#shape"],
+        *,
+        validate_args: bool | None = None,
+    ) -> None:
+        self.active_logits: Tensor
+        self.loc: Tensor
+        self.scale: Tensor
+        self.active_logits, self.loc, self.scale = torch.broadcast_tensors(active_logits, loc, scale)
+        super().__init__(self.loc.shape, validate_args=validate_args)
+
+    @property
+    def active_probs(self) -> Tensor:
+        """P(latent ≠ 0)."""
+        return self.active_logits.sigmoid()
+
+    @property
+    def mean(self) -> Tensor:
+        """E z = γ μ."""
+        return self.active_probs * self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        """Var z = γ (σ² + (1 − γ) μ²)."""
+        off = (-self.active_logits).sigmoid()
+        return self.active_probs * (self.scale.square() + off * self.loc.square())
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "SpikeSlab":
+        """The same distribution over a larger batch shape."""
+        parts = (part.expand(batch_shape) for part in (self.active_logits, self.loc, self.scale))
+        return SpikeSlab(*parts, validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log density in nats against Lebesgue measure plus a point mass at 0; finite, with gradients, at 0."""
+        standardised = (value - self.loc) / self.scale
+        slab = -0.5 * standardised.square() - self.scale.log() - 0.5 * math.log(2.0 * math.pi)
+        return torch.where(value == 0, logsigmoid(-self.active_logits), logsigmoid(self.active_logits) + slab)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = (), *, generator: Generator | None = None) -> Tensor:
+        """Draw exactly: a latent is 0 with probability 1 − γ. Without gradients."""
+        shape = self._extended_shape(sample_shape)
+        uniform = self.loc.new_empty(shape).uniform_(generator=generator)
+        return torch.where(uniform >= (-self.active_logits).sigmoid(), self._slab(shape, generator), 0.0)
+
+    def rsample(
+        self,
+        sample_shape: Any = (),
+        *,
+        spikes: Spikes = "relaxed",
+        sharpness: float = 200.0,
+        generator: Generator | None = None,
+    ) -> Tensor:
+        """Draw with gradients: z = T(η − 1 + γ) (μ + σ ε), with η uniform and ε normal (VSC, eq. 6).
+
+        The step T is relaxed to sigmoid(sharpness · x). "straight-through" takes the exact step forwards and the
+        relaxed one backwards. "always-on" leaves the spike out, which is the sample of a plain VAE.
+        """
+        shape = self._extended_shape(sample_shape)
+        if spikes == "always-on":
+            return self._slab(shape, generator)
+        uniform = self.loc.new_empty(shape).uniform_(generator=generator)
+        threshold = uniform - (-self.active_logits).sigmoid()
+        gate = (sharpness * threshold).sigmoid()
+        if spikes == "straight-through":
+            gate = gate + ((threshold >= 0).to(gate.dtype) - gate).detach()
+        return gate * self._slab(shape, generator)
+
+    def _slab(self, shape: Size, generator: Generator | None) -> Tensor:
+        return torch.addcmul(self.loc, self.scale, self.loc.new_empty(shape).normal_(generator=generator))
+
+
+def spike_kl(q: SpikeSlab, p: SpikeSlab) -> Float[Tensor, "*shape"]:
+    """KL of the spikes alone, in nats per latent."""
+    return kl_bernoulli(q.active_logits, p.active_logits)
+
+
+def slab_kl(q: SpikeSlab, p: SpikeSlab) -> Float[Tensor, "*shape"]:
+    """γ times the KL of the slabs, in nats per latent: a latent that is off costs nothing."""
+    return q.active_probs * kl_normal(q.loc, q.scale, p.loc, p.scale)
+
+
+@register_kl(SpikeSlab, SpikeSlab)  # type: ignore[untyped-decorator]
+def kl_spike_slab(q: SpikeSlab, p: SpikeSlab) -> Float[Tensor, "*shape"]:
+    """KL(q ‖ p) in nats per latent; behind `torch.distributions.kl_divergence`."""
+    return spike_kl(q, p) + slab_kl(q, p)

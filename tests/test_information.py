@@ -1,0 +1,125 @@
+"""The split of the spike KL and the paper's class loss: laws."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cospike.divergence import js_bernoulli, kl_bernoulli
+from cospike.information import pairwise_js, spike_information
+
+ALPHA = 0.03
+
+
+def batch(seed, n=40, d=6, classes=4, spread=3.0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = spread * torch.randn(n, d, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(0, classes, (n,), generator=generator)
+
+
+def naive_split(logits, labels):
+    """Each part as the mean KL that its definition names."""
+    gamma = logits.sigmoid()
+    overall = gamma.mean(0).logit()
+    class_logits = torch.stack([gamma[labels == y].mean(0).logit() for y in labels])
+    prior = torch.tensor(ALPHA, dtype=torch.float64).logit()
+    return (
+        kl_bernoulli(logits, class_logits).mean(0),
+        kl_bernoulli(class_logits, overall.expand_as(class_logits)).mean(0),
+        kl_bernoulli(overall, prior.expand_as(overall)),
+    )
+
+
+@given(st.integers(0, 10_000), st.floats(0.01, 12.0))
+def test_the_parts_are_their_definitions_and_add_up(seed, spread):
+    logits, labels = batch(seed, spread=spread)
+    split = spike_information(logits, labels, ALPHA)
+    for part, expected in zip(split[:3], naive_split(logits, labels), strict=True):
+        torch.testing.assert_close(part, expected, rtol=1e-6, atol=1e-9)
+        assert (part >= -1e-12).all()
+    prior = torch.tensor(ALPHA, dtype=torch.float64).logit()
+    total = kl_bernoulli(logits, prior.expand_as(logits)).mean(0)
+    torch.testing.assert_close(split.within + split.between + split.sparsity, total, rtol=0, atol=1e-6)
+
+
+def test_float32_adds_up_too():
+    logits, labels = batch(0, spread=5.0)
+    split = spike_information(logits.float(), labels, ALPHA)
+    total = kl_bernoulli(logits.float(), torch.tensor(ALPHA).logit()).mean(0)
+    torch.testing.assert_close(split.within + split.between + split.sparsity, total, rtol=1e-6, atol=1e-6)
+
+
+@given(st.integers(0, 10_000))
+def test_order_names_and_duplication_do_not_matter(seed):
+    logits, labels = batch(seed)
+    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    renamed = torch.tensor([3, 9, 0, 1])[labels]
+    expected = spike_information(logits, labels, ALPHA)
+    for variant in (
+        spike_information(logits[shuffled], renamed[shuffled], ALPHA),
+        spike_information(logits.repeat(2, 1), labels.repeat(2), ALPHA),
+    ):
+        for part, same in zip(variant, expected, strict=True):
+            torch.testing.assert_close(part, same, rtol=1e-9, atol=1e-12)
+
+
+def test_agreement_within_classes_costs_nothing_within():
+    patterns = torch.tensor([[4.0, -4.0, -4.0], [-4.0, 4.0, -4.0]], dtype=torch.float64)
+    labels = torch.tensor([0, 1, 0, 1, 1])
+    split = spike_information(patterns[labels], labels, ALPHA)
+    assert split.within.abs().max() < 1e-12
+    assert pairwise_js(patterns[labels], labels).max() < 1e-12
+    assert split.between[:2].min() > 0.3
+    assert split.between[2] == pytest.approx(0, abs=1e-12)
+
+
+def test_unlabelled_rows_do_not_count():
+    logits, labels = batch(1)
+    mixed_logits = torch.cat([logits, 100 * torch.randn(7, 6, dtype=torch.float64)])
+    mixed_labels = torch.cat([labels, torch.full((7,), -1)])
+    for part, same in zip(
+        spike_information(mixed_logits, mixed_labels, ALPHA), spike_information(logits, labels, ALPHA), strict=True
+    ):
+        torch.testing.assert_close(part, same)
+    torch.testing.assert_close(pairwise_js(mixed_logits, mixed_labels), pairwise_js(logits, labels))
+    nothing = spike_information(logits, torch.full((40,), -1), ALPHA)
+    assert all(part.eq(0).all() for part in nothing)
+
+
+@pytest.mark.parametrize("part", ["within", "between", "sparsity"])
+def test_one_gradient_step_lowers_each_part(part):
+    logits, labels = batch(2)
+    logits.requires_grad_()
+    before = getattr(spike_information(logits, labels, ALPHA), part).sum()
+    before.backward()
+    after = getattr(spike_information(logits - 0.5 * logits.grad, labels, ALPHA), part).sum()
+    assert after < before
+
+
+@pytest.mark.parametrize("distance", [False, True])
+def test_one_gradient_step_lowers_the_pairwise_loss(distance):
+    logits, labels = batch(3)
+    logits.requires_grad_()
+    before = pairwise_js(logits, labels, distance=distance).sum()
+    before.backward()
+    assert pairwise_js(logits - 0.5 * logits.grad, labels, distance=distance).sum() < before
+
+
+@pytest.mark.parametrize("logit", [-200.0, -17.0, 17.0, 200.0])
+def test_finite_at_saturation(logit):
+    logits = torch.full((6, 2), logit, requires_grad=True)
+    split = spike_information(logits, torch.tensor([0, 0, 1, 1, 2, 2]), ALPHA)
+    value = sum(part.sum() for part in split)
+    value.backward()
+    assert value.isfinite()
+    assert logits.grad.isfinite().all()
+
+
+def test_a_missing_class_index_changes_nothing():
+    logits, _ = batch(4, n=4)
+    for low, high in ((0, 1), (0, 5)):
+        labels = torch.tensor([low, low, high, high])
+        split = spike_information(logits, labels, ALPHA)
+        pairs = (js_bernoulli(logits[0], logits[1]) + js_bernoulli(logits[2], logits[3])) / 2
+        torch.testing.assert_close(pairwise_js(logits, labels), pairs, rtol=1e-5, atol=1e-9)
+        torch.testing.assert_close(split.within, naive_split(logits, labels)[0])

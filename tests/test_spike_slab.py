@@ -1,0 +1,129 @@
+"""The laws of a distribution that is exactly zero or drawn from a slab."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.distributions import Normal, kl_divergence
+
+from cospike.spike_slab import SpikeSlab, slab_kl, spike_kl
+
+LOGITS = (-6.0, -0.7, 0.0, 2.0, 9.0)
+
+
+def double(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def one(logit, loc=0.8, scale=0.6):
+    return SpikeSlab(double(logit), double(loc), double(scale))
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_total_mass_is_one(logit):
+    q = one(logit)
+    grid = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
+    grid = grid[grid != 0]
+    continuous = torch.trapezoid(q.log_prob(grid).exp(), grid)
+    torch.testing.assert_close(q.log_prob(double(0.0)).exp()[0] + continuous, torch.tensor(1.0, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("logit", [-200.0, -30.0, 0.0, 30.0, 200.0])
+def test_log_prob_and_its_gradients_are_finite_at_zero_and_at_saturation(logit):
+    parts = [torch.tensor([value], requires_grad=True) for value in (logit, 0.5, 1e-3)]
+    z = torch.tensor([0.0, 0.3], requires_grad=True)
+    value = SpikeSlab(*parts).log_prob(z)
+    value.sum().backward()
+    assert value.isfinite().all()
+    assert all(part.grad.isfinite().all() for part in (*parts, z))
+
+
+def test_limits_are_a_point_mass_and_a_normal():
+    z = double(0.0, 0.3, -1.0)
+    off, on = one(-700.0), one(700.0)
+    assert off.log_prob(z)[0] == pytest.approx(0, abs=1e-300)
+    assert (off.sample((1000,)) == 0).all()
+    torch.testing.assert_close(on.log_prob(z[1:]), Normal(on.loc, on.scale).log_prob(z[1:]))
+    assert (on.sample((1000,)) != 0).all()
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_samples_have_the_zeros_mean_and_variance_of_the_formulas(logit):
+    n = 200_000
+    q = one(logit)
+    z = q.sample((n,), generator=torch.Generator().manual_seed(0))
+    off = (-q.active_logits).sigmoid()
+    assert ((z == 0).double().mean(0) - off).abs() < 5 * (off * (1 - off) / n).sqrt() + 1e-12
+    assert (z.mean(0) - q.mean).abs() < 5 * (q.variance / n).sqrt()
+    torch.testing.assert_close(z.var(0), q.variance, rtol=0.05, atol=1e-3)
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_relaxed_samples_tend_to_exact_ones(logit):
+    q = one(logit)
+    errors = []
+    for sharpness in (10.0, 1e2, 1e4):
+        generator = torch.Generator().manual_seed(0)
+        relaxed = q.rsample((100_000,), sharpness=sharpness, generator=generator)
+        exact = q.sample((100_000,), generator=torch.Generator().manual_seed(0))
+        errors.append((relaxed - exact).abs().mean().item())
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 2e-3
+
+
+def test_straight_through_is_exact_forwards_and_relaxed_backwards():
+    def draw(spikes):
+        logits = torch.linspace(-2, 2, 1000, requires_grad=True)
+        q = SpikeSlab(logits, torch.ones(1000), torch.full((1000,), 0.1))
+        z = q.rsample(spikes=spikes, sharpness=20.0, generator=torch.Generator().manual_seed(0))
+        z.sum().backward()
+        return z, logits.grad, q
+
+    hard, hard_gradient, q = draw("straight-through")
+    _, soft_gradient, _ = draw("relaxed")
+    assert torch.equal(hard, q.sample(generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(hard_gradient, soft_gradient)
+    assert (q.rsample(spikes="always-on") != 0).all()
+
+
+@given(*(st.floats(-8, 8) for _ in range(2)), *(st.floats(-3, 3) for _ in range(4)))
+def test_kl_is_nonnegative_additive_and_zero_on_equals(logit, other_logit, loc, other_loc, log_scale, other_log_scale):
+    q = one(logit, loc, math.exp(log_scale))
+    p = one(other_logit, other_loc, math.exp(other_log_scale))
+    kl = kl_divergence(q, p)
+    assert kl >= -1e-12
+    torch.testing.assert_close(kl, spike_kl(q, p) + slab_kl(q, p))
+    assert kl_divergence(q, q).abs() < 1e-12
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_kl_agrees_with_monte_carlo(logit):
+    q, p = one(logit), one(-1.0, loc=-0.3, scale=1.4)
+    z = q.sample((400_000,), generator=torch.Generator().manual_seed(1))
+    ratio = q.log_prob(z) - p.log_prob(z)
+    assert (ratio.mean(0) - kl_divergence(q, p)).abs() < 5 * ratio.std(0) / math.sqrt(len(z)) + 1e-9
+
+
+def test_kl_to_the_fixed_prior_is_the_published_formula():
+    torch.manual_seed(0)
+    alpha, gamma = 0.01, torch.rand(50, dtype=torch.float64)
+    mu, sigma = torch.randn(50, dtype=torch.float64), torch.rand(50, dtype=torch.float64) + 0.1
+    q = SpikeSlab(gamma.logit(), mu, sigma)
+    p = SpikeSlab(torch.full_like(mu, alpha).logit(), torch.zeros_like(mu), torch.ones_like(mu))
+    expected = (
+        0.5 * gamma * (mu**2 + sigma**2 - 1 - torch.log(sigma**2))
+        + gamma * torch.log(gamma / alpha)
+        + (1 - gamma) * torch.log((1 - gamma) / (1 - alpha))
+    )
+    torch.testing.assert_close(kl_divergence(q, p), expected)
+
+
+def test_it_is_a_torch_distribution():
+    q = SpikeSlab(torch.zeros(3, 2), torch.zeros(2), torch.ones(3, 1))
+    assert q.batch_shape == (3, 2)
+    assert q.event_shape == ()
+    assert q.expand((4, 3, 2)).sample((5,)).shape == (5, 4, 3, 2)
+    with pytest.raises(ValueError, match="scale"):
+        SpikeSlab(torch.zeros(2), torch.zeros(2), -torch.ones(2), validate_args=True)
