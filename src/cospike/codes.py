@@ -1,6 +1,6 @@
 """`Codes`: what a model says about a whole data set, as arrays. Left of it is torch, right of it is NumPy."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -22,6 +22,7 @@ class Codes:
         labels: class index of each sample; −1 where it is not known.
         class_names: name of each class index.
         prior_probs: P(latent ≠ 0) under the prior, α.
+        reconstruction: −ln p(x | z) of one exact draw of the code, in nats a sample; None where it is not known.
 
     Raises:
         InputError: if the shapes disagree or a label has no name.
@@ -40,6 +41,7 @@ class Codes:
     labels: Labels
     class_names: tuple[str, ...]
     prior_probs: Float[np.ndarray, " latent"]
+    reconstruction: Float[np.ndarray, " sample"] | None = None
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
@@ -51,12 +53,8 @@ class Codes:
             ("prior_probs", shape[1:]),
         ):
             if (got := getattr(self, name).shape) != expected:
-                raise InputError(
-                    f"'{name}' of Codes must have shape {expected} to match active_probs, got {got}."
-                )
-        if len(self.labels) and not UNLABELLED <= self.labels.min() <= self.labels.max() < len(
-            self.class_names
-        ):
+                raise InputError(f"'{name}' of Codes must have shape {expected} to match active_probs, got {got}.")
+        if len(self.labels) and not UNLABELLED <= self.labels.min() <= self.labels.max() < len(self.class_names):
             raise InputError(
                 f"'labels' of Codes must lie in -1 … {len(self.class_names) - 1} (-1: unlabelled), "
                 f"got {self.labels.min()} … {self.labels.max()}."
@@ -104,19 +102,13 @@ class Codes:
 
     def select(self, rows: Int[np.ndarray, " row"] | Bool[np.ndarray, " sample"] | slice) -> "Codes":
         """The codes of some samples."""
-        per_sample = ("active_probs", "slab_loc", "slab_scale", "labels")
-        return replace(self, **{name: getattr(self, name)[rows] for name in per_sample})
+        per_sample = ("active_probs", "slab_loc", "slab_scale", "labels", "reconstruction")
+        return replace(self, **{name: part[rows] for name in per_sample if (part := getattr(self, name)) is not None})
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, none of which needs pickle, for one `.npz` file."""
-        return {
-            "active_probs": self.active_probs,
-            "slab_loc": self.slab_loc,
-            "slab_scale": self.slab_scale,
-            "labels": self.labels,
-            "class_names": np.array(self.class_names, dtype=np.str_),
-            "prior_probs": self.prior_probs,
-        }
+        arrays = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {name: np.asarray(part) for name, part in arrays.items() if part is not None}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Codes":

@@ -1,0 +1,220 @@
+"""`Objective`: a sum of named terms, and the only place that reduces to one number.
+
+    loss = reconstruction + w(t) · [ slab · slab_kl
+                                     + within · within + between · between + sparsity · sparsity
+                                     + sharing · spread ]
+           + pairwise · mean over latents of the paper's class loss
+
+Every term is in nats a sample: summed over pixels and latents (the paper's pairwise term alone is averaged over
+latents, as the paper says), averaged over the batch. The prices of the split are totals, not extras: (1, 1, 1)
+is VSC. w(t) is the warm-up.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cospike._errors import InputError, did_you_mean
+from cospike._types import UNLABELLED
+from cospike.information import pairwise_js, spike_information
+from cospike.model import Output
+from cospike.spike_slab import Spikes, SpikeSlab, slab_kl, spike_kl
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A line from ``start`` to ``end`` between two fractions of training, level before and after.
+
+    Fractions, not steps: no warm-up can outlast the training that it belongs to.
+
+    >>> Schedule(0.0, 1.0, until=0.5)(0.25)
+    0.5
+    """
+
+    start: float
+    end: float
+    begin: float = 0.0
+    until: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check that the line ends within training."""
+        if not 0 <= self.begin <= self.until <= 1:
+            raise InputError(
+                f"'begin' and 'until' of Schedule must be fractions of training with 0 ≤ begin ≤ until ≤ 1, "
+                f"got {self.begin} and {self.until}."
+            )
+
+    def __call__(self, progress: float) -> float:
+        """The value when a share ``progress`` of training is done."""
+        if progress >= self.until:
+            return self.end
+        share = max(0.0, (progress - self.begin) / (self.until - self.begin))
+        return self.start + share * (self.end - self.start)
+
+
+class Terms(NamedTuple):
+    """One scalar to minimise, and what it is made of: each part in nats a sample, before its price, detached."""
+
+    loss: Float[Tensor, ""]
+    parts: dict[str, Float[Tensor, ""]]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Prices and schedules of a training objective; use a preset, or set the prices.
+
+    Attributes:
+        name: shown in tables and kept in the run folder.
+        slab: price of a nat of slab KL (β of a β-VAE).
+        within: price of a nat by which a sample's pattern strays from its class.
+        between: price of a nat that the pattern tells about the class.
+        sparsity: price of a nat of average use.
+        sharing: ρ of the reward for spreading use that is taken back. At 0 it pays to copy a global factor into
+            every class; as it grows, copies merge into shared latents.
+        pairwise: λ of the paper's class loss.
+        distance: take the paper's loss as a distance (square root) instead of a divergence.
+        spikes: how a gradient passes the spikes; "always-on" belongs to a model without spikes.
+        sharpness: of the relaxed step, over training.
+        warm_up: weight of every KL term, over training; against collapse onto few latents.
+
+    >>> Objective.class_consistent(sharing=0.3)
+    Objective(name='class-consistent', ... sharing=0.3, ...)
+    """
+
+    name: str = "custom"
+    slab: float = 1.0
+    within: float = 1.0
+    between: float = 1.0
+    sparsity: float = 1.0
+    sharing: float = 0.0
+    pairwise: float = 0.0
+    distance: bool = False
+    spikes: Spikes = "relaxed"
+    sharpness: Schedule = field(default=Schedule(50.0, 200.0))
+    warm_up: Schedule = field(default=Schedule(0.0, 1.0, until=0.5))
+
+    def __post_init__(self) -> None:
+        """Refuse prices under which the objective has no minimum."""
+        for name in ("slab", "within", "between", "sparsity", "sharing", "pairwise"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(
+                    f"'{name}' of Objective must be a finite price of at least 0, got {getattr(self, name)}. "
+                    "A negative price is unstable: the term can be lowered without end."
+                )
+        if self.sharing > 1:
+            raise InputError(f"'sharing' of Objective must lie in 0 … 1, got {self.sharing}.")
+        if self.spikes not in get_args(Spikes):
+            raise InputError(
+                f"Unknown spikes {self.spikes!r} of Objective. {did_you_mean(self.spikes, get_args(Spikes))}"
+            )
+
+    @classmethod
+    def vae(cls, *, beta: float = 1.0) -> "Objective":
+        """A VAE, or a β-VAE (Higgins et al., ICLR 2017): for a model with ``active_prior=1``."""
+        return cls(name="vae", slab=beta, spikes="always-on")
+
+    @classmethod
+    def vsc(cls) -> "Objective":
+        """Variational Sparse Coding (Tonolini, Jensen, Murray-Smith, UAI 2019), with the fixed prior."""
+        return cls(name="vsc")
+
+    @classmethod
+    def paper(cls, *, pairwise: float = 1000.0, distance: bool = False) -> "Objective":
+        """VSC with class information (Sangari Abiz, Hosseini, Araabi, arXiv 2505.14476): VSC + λ · pairwise loss.
+
+        The paper's λ is not known to us; this default is cospike's choice.
+        """
+        return cls(name="paper", pairwise=pairwise, distance=distance)
+
+    @classmethod
+    def class_consistent(cls, *, within: float = 5.0, between: float = 0.0, sharing: float = 0.5) -> "Objective":
+        """The default, cospike's own: straying from the class is dear, telling classes apart is free."""
+        return cls(name="class-consistent", within=within, between=between, sharing=sharing)
+
+    @classmethod
+    def preset(cls, name: str) -> "Objective":
+        """A preset by its name on the command line, such as "class-consistent"."""
+        if name not in PRESETS:
+            raise InputError(f"Unknown objective {name!r}. {did_you_mean(name, PRESETS)}")
+        preset: Objective = getattr(cls, name.replace("-", "_"))()
+        return preset
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and strings, for `config.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> "Objective":
+        """The inverse of `to_dict`.
+
+        >>> Objective.from_dict(Objective.vsc().to_dict()) == Objective.vsc()
+        True
+        """
+        unknown = set(settings) - {entry.name for entry in fields(cls)}
+        if unknown:
+            raise InputError(f"Unknown setting {min(unknown)!r} of Objective.")
+        values: dict[str, Any] = {
+            name: Schedule(**value) if isinstance(value, dict) else value for name, value in settings.items()
+        }
+        return cls(**values)
+
+    def __call__(
+        self,
+        output: Output,
+        x: Float[Tensor, "batch *event"],
+        labels: Int[Tensor, " batch"],
+        *,
+        progress: float = 1.0,
+    ) -> Terms:
+        """The loss of a batch when a share ``progress`` of training is done.
+
+        Rows labelled −1 take part in everything but the class terms: they add their plain spike KL, and both kinds
+        of row are weighted by their share of the batch.
+        """
+        q, p = output.posterior, output.prior
+        parts = {
+            "reconstruction": -output.likelihood.log_prob(x).mean(),
+            "slab_kl": slab_kl(q, p).sum(-1).mean(),
+        }
+        prices: dict[str, float] = {"slab_kl": self.slab}
+        if self.spikes != "always-on":
+            spike_parts, spike_prices = self._spike_terms(q, p, labels)
+            parts |= spike_parts
+            prices |= spike_prices
+        kl = torch.stack([price * parts[name] for name, price in prices.items()]).sum()
+        loss = parts["reconstruction"] + self.warm_up(progress) * kl
+        if self.pairwise:
+            parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).mean()
+            loss = loss + self.pairwise * parts["pairwise"]
+        return Terms(loss, {name: part.detach() for name, part in parts.items()})
+
+    def _spike_terms(self, q: SpikeSlab, p: SpikeSlab, labels: Tensor) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """The spike KL in its parts, nats a sample, and their prices."""
+        labelled = labels != UNLABELLED
+        share = labelled.float().mean()
+        split = spike_information(q.active_logits, labels, p.active_probs)
+        parts: dict[str, Tensor] = {
+            "within": share * split.within.sum(),
+            "between": share * split.between.sum(),
+            "sparsity": share * split.sparsity.sum(),
+        }
+        prices: dict[str, float] = {"within": self.within, "between": self.between, "sparsity": self.sparsity}
+        if self.sharing:
+            parts["spread"], prices["spread"] = share * split.spread.sum(), self.sharing
+        if not bool(labelled.all()):
+            parts["unlabelled_spike_kl"] = (spike_kl(q, p).sum(-1) * ~labelled).mean()
+            prices["unlabelled_spike_kl"] = 1.0
+        return parts, prices
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether labels change the loss."""
+        alike = self.within == self.between == self.sparsity == 1 and not self.sharing
+        return bool(self.pairwise) or not (alike or self.spikes == "always-on")
+
+
+PRESETS = ("class-consistent", "paper", "vsc", "vae")
+"""Names of the presets, the default first."""
