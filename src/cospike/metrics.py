@@ -1,0 +1,249 @@
+"""`measure()`: how well codes agree within a class, differ between classes, and what their pattern tells.
+
+Arrays only. `DEFINITIONS` says what each number is. The spike information is the split
+
+    E_x KL(γ_x ‖ α) = E_x KL(γ_x ‖ γ̄_y) + E_y KL(γ̄_y ‖ γ̄) + KL(γ̄ ‖ α) = within + between + sparsity
+
+with γ active_probs, γ̄_y their mean over a class and γ̄ over all samples. ``_specific`` leaves the global latents
+out: shared by all, they agree without saying anything of a class. ``_exact`` draws the spikes from active_probs: a γ
+of .49 is never active by the threshold, and half the time in truth. Read none alone: a constant code agrees fully.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, SupportsFloat, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+from scipy.special import entr, rel_entr
+
+from cospike._errors import InputError
+from cospike._types import UNLABELLED, Labels
+from cospike.codes import ACTIVE_THRESHOLD, Codes
+
+N_PAIRS = 200_000
+PROBE_ROWS = 10_000
+GLOBAL_KINDS = ("global", "always-on")
+OWN_KINDS = ("group", "class-specific")
+
+Direction: TypeAlias = Literal["higher", "lower", "neither"]
+_JACCARD = "mean Jaccard index (two empty sets: 0) of the active sets ({active}) of two samples of"
+_USED = "(mean active_probs of the class > {threshold:g})"
+_SPLIT = "plug-in, labelled samples, sum over latents:"
+_PROBE = f"accuracy of a logistic regression (standardised, C = 1, first {PROBE_ROWS:,} labelled training rows)"
+
+DEFINITIONS: dict[str, tuple[str, Direction, str]] = {
+    "jaccard_within": ("fraction", "higher", f"{_JACCARD} one class"),
+    "jaccard_between": ("fraction", "lower", f"{_JACCARD} different classes"),
+    "consistency_gap": ("fraction", "higher", "jaccard_within - jaccard_between ({active})"),
+    "n_global": ("latents", "neither", f"latents used by at least 80 % of classes {_USED}"),
+    "n_group": ("latents", "neither", f"latents used by several classes, fewer than 80 % {_USED}"),
+    "n_class_specific": ("latents", "neither", f"latents used by exactly one class {_USED}"),
+    "classes_with_own": ("classes", "higher", f"classes that use a group or class-specific latent {_USED}"),
+    "latents_in_use": ("latents", "neither", "latents active ({active}) in more than 1 % of samples"),
+    "active_per_sample": ("latents", "neither", "mean number of active latents ({active})"),
+    "within": ("nats", "lower", f"{_SPLIT} mean KL of active_probs to their class mean"),
+    "between": ("nats", "neither", f"{_SPLIT} mean KL of the class mean to the overall mean"),
+    "sparsity": ("nats", "neither", f"{_SPLIT} KL of the overall mean to the prior"),
+    "pairwise_jsd_within": ("nats", "lower", "Jensen-Shannon divergence in a class, mean over pairs and latents"),
+    "probe_active_probs": ("fraction", "higher", f"{_PROBE} on {{probs}}"),
+    "probe_codes": ("fraction", "higher", f"{_PROBE} on codes, 0 where not active ({{active}})"),
+}
+"""Unit, better direction and definition of every measure; a suffixed name has those of its stem."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number, its unit, which way is better, how it was computed, and, of drawn pairs, its standard error."""
+
+    value: float
+    unit: str
+    direction: Direction
+    how: str
+    stderr: float | None = None
+
+
+_Estimate: TypeAlias = SupportsFloat | tuple[float, float]  # a value, or a mean over pairs with its error
+
+
+def measure(
+    codes: Codes, *, train: Codes | None = None, threshold: float = ACTIVE_THRESHOLD, seed: int = 0
+) -> dict[str, Measurement]:
+    """Every measure of `DEFINITIONS` that ``codes`` can tell, by name.
+
+    Left out, rather than NaN, are: without labels, all but ``latents_in_use`` and ``active_per_sample``, the only ones
+    in which unlabelled rows count; where no class has two samples, ``jaccard_within`` and ``pairwise_jsd_within``; with
+    one class, ``jaccard_between``; ``consistency_gap`` in both cases; the probes without ``train``, on which they are
+    fitted, or where its first rows are of one class. A latent is active above ``threshold``, and used by a class whose
+    mean is above it; ``seed`` draws the pairs and the exact spikes.
+
+    Raises:
+        InputError: if ``codes`` is empty, ``train`` has other latents or classes, or ``threshold`` is not in [0, 1).
+
+    >>> codes = Codes(
+    ...     active_probs=np.eye(2)[[0, 0, 1, 1]], slab_loc=np.ones((4, 2)), slab_scale=np.ones((4, 2)),
+    ...     labels=np.array([0, 0, 1, 1]), class_names=("zero", "one"), prior_probs=np.full(2, 0.5),
+    ... )
+    >>> measure(codes)["consistency_gap"].value, latent_kinds(codes).tolist()
+    (1.0, ['class-specific', 'class-specific'])
+    """
+    if 0 in (shape := codes.active_probs.shape):
+        raise InputError(f"'codes' of measure must have rows and latents, got shape {shape}. Is the set empty?")
+    if not 0 <= threshold < 1:
+        raise InputError(f"'threshold' of measure must be in [0, 1), got {threshold}. Try {ACTIVE_THRESHOLD}.")
+    if train is not None and (train.n_latents, train.class_names) != (codes.n_latents, codes.class_names):
+        raise InputError(
+            f"'train' of measure must have the {codes.n_latents} latents and the classes {codes.class_names} of codes, "
+            f"got {train.n_latents} latents and the classes {train.class_names}. Encode both with one model."
+        )
+    labelled = codes.select(codes.labels != UNLABELLED)
+    estimates = _use(codes, threshold, seed)
+    if len(labelled):
+        estimates = _agreement(labelled, threshold, seed) | estimates | _information(labelled)
+        estimates |= _probes(labelled, train, threshold, seed) if train is not None else {}
+    return {name: _describe(name, estimate, threshold) for name, estimate in estimates.items()}
+
+
+def uses(codes: Codes, threshold: float = ACTIVE_THRESHOLD) -> Bool[np.ndarray, "class latent"]:
+    """Which classes use which latents: mean active_probs above ``threshold``; none for a class without samples."""
+    return np.asarray(codes.class_means() > threshold)  # NaN, the mean of no samples, is above nothing
+
+
+def latent_kinds(codes: Codes, threshold: float = ACTIVE_THRESHOLD) -> Shaped[np.ndarray, " latent"]:
+    """The kind of every latent, from the classes that use it and the share of samples in which it is active.
+
+    ``global``: used by at least 80 % of the classes that have samples; ``always-on``: global, and active in at least
+    99 % of samples; ``class-specific``: used by one class; ``group``: by several, fewer than 80 %; ``occasional``:
+    by none, yet active in more than 1 % of samples; ``dead``: none of these, so never what a class uses, however
+    rare that class. Of a single class, all that it uses is global.
+    """
+    users = uses(codes, threshold).sum(axis=0)
+    share = codes.active(threshold).mean(axis=0)
+    is_global = (users > 0) & (5 * users >= 4 * np.count_nonzero(codes.class_counts()))  # exact, as .8 is not
+    conditions = [is_global & (share >= 0.99), is_global, users == 1, users > 1, share > 0.01]
+    return np.select(conditions, ["always-on", "global", "class-specific", "group", "occasional"], default="dead")
+
+
+def _describe(name: str, estimate: _Estimate, threshold: float) -> Measurement:
+    value, stderr = estimate if isinstance(estimate, tuple) else (estimate, None)
+    stem, exact = name.removesuffix("_exact"), name.endswith("_exact")
+    specific = stem not in DEFINITIONS  # n_class_specific is a stem
+    unit, direction, how = DEFINITIONS[stem.removesuffix("_specific") if specific else stem]
+    drawn = "spikes drawn exactly" if exact else ""
+    how = how.format(
+        active=drawn or f"active_probs > {threshold:g}", probs=drawn or "active_probs", threshold=threshold
+    )
+    how += ", without the global latents" if specific else ""
+    if stderr is not None:
+        how += f"; {N_PAIRS:,} seeded pairs of distinct samples, stderr is the sampling error of the pairs only"
+    return Measurement(float(value), unit, direction, how, stderr)
+
+
+def _draw_pairs(labels: Labels, seed: int) -> dict[str, Int[np.ndarray, "2 pair"]]:
+    """Seeded pairs of distinct samples, ``within`` a class and ``between`` two, where there are any.
+
+    The first is uniform among the samples that have a partner, the second among its partners: of places in the
+    order of classes, the block of its class without its own, or all without that block.
+    """
+    order = np.argsort(labels, kind="stable")
+    _, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
+    start, size = np.repeat(starts, sizes), np.repeat(sizes, sizes)
+    rng = np.random.default_rng((seed, 1))  # not the stream of sample_active(seed)
+    pairs = {}
+    if (size > 1).any():
+        first = rng.choice(np.flatnonzero(size > 1), N_PAIRS)
+        second = start[first] + rng.integers(size[first] - 1)
+        second += second >= first
+        pairs["within"] = order[np.stack([first, second])]
+    if len(sizes) > 1:
+        first = rng.integers(len(order), size=N_PAIRS)
+        second = rng.integers(len(order) - size[first])
+        second += np.where(second >= start[first], size[first], 0)
+        pairs["between"] = order[np.stack([first, second])]
+    return pairs
+
+
+def _pair_mean(f: Callable[..., np.ndarray], x: np.ndarray, pairs: Int[np.ndarray, "2 pair"]) -> tuple[float, float]:
+    chunks = np.array_split(pairs, 20, axis=1)  # so that a wide code does not fill the memory
+    scores = np.concatenate([f(x[first], x[second]) for first, second in chunks])
+    return float(scores.mean()), float(scores.std(ddof=1) / len(scores) ** 0.5)
+
+
+def _jaccard(a: Bool[np.ndarray, "*axes"], b: Bool[np.ndarray, "*axes"]) -> np.ndarray:
+    return np.asarray(np.count_nonzero(a & b, axis=-1) / np.maximum(np.count_nonzero(a | b, axis=-1), 1))
+
+
+def _entropy(p: Float[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
+    return np.asarray(entr(p) + entr(1 - p))  # of Bernoullis, in nats; 0 at 0 and 1
+
+
+def _js(p: Float[np.ndarray, "*axes"], q: Float[np.ndarray, "*axes"]) -> np.ndarray:
+    return np.asarray((_entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2).mean(axis=-1))
+
+
+def _agreement(codes: Codes, threshold: float, seed: int) -> dict[str, _Estimate]:
+    pairs = _draw_pairs(codes.labels, seed)
+    specific = ~np.isin(latent_kinds(codes, threshold), GLOBAL_KINDS)
+    estimates: dict[str, _Estimate] = {}
+    for drawn, spikes in ("", codes.active(threshold)), ("_exact", codes.sample_active(seed)):
+        for which, active in ("", spikes), ("_specific", spikes[:, specific]):
+            means = {kind: _pair_mean(_jaccard, active, pairs[kind]) for kind in pairs}
+            estimates |= {f"jaccard_{kind}{which}{drawn}": mean for kind, mean in means.items()}
+            if len(means) == 2:
+                (within, error), (between, other_error) = means["within"], means["between"]
+                estimates[f"consistency_gap{which}{drawn}"] = within - between, np.hypot(error, other_error)
+    if "within" in pairs:
+        estimates["pairwise_jsd_within"] = _pair_mean(_js, codes.active_probs.astype(float), pairs["within"])
+    return estimates
+
+
+def _use(codes: Codes, threshold: float, seed: int) -> dict[str, _Estimate]:
+    kinds, used, active = latent_kinds(codes, threshold), uses(codes, threshold), codes.active(threshold)
+    by_class: dict[str, _Estimate] = {
+        "n_global": np.isin(kinds, GLOBAL_KINDS).sum(),
+        "n_group": (kinds == "group").sum(),
+        "n_class_specific": (kinds == "class-specific").sum(),
+        "classes_with_own": used[:, np.isin(kinds, OWN_KINDS)].any(axis=1).sum(),
+    }
+    return (by_class if codes.class_counts().any() else {}) | {
+        "latents_in_use": (active.mean(axis=0) > 0.01).sum(),
+        "active_per_sample": active.sum(axis=1).mean(),
+        "active_per_sample_exact": codes.sample_active(seed).sum(axis=1).mean(),
+    }
+
+
+def _information(codes: Codes) -> dict[str, _Estimate]:
+    probs, prior = codes.active_probs.astype(float), codes.prior_probs.astype(float)
+    mean, class_means = probs.mean(axis=0), np.nan_to_num(codes.class_means())
+    of_sample = _entropy(probs).sum(axis=1).mean()
+    of_class = codes.class_counts() / len(codes) @ _entropy(class_means).sum(axis=1)
+    return {  # none is negative but by rounding
+        "within": max(of_class - of_sample, 0.0),
+        "between": max(_entropy(mean).sum() - of_class, 0.0),
+        "sparsity": max((rel_entr(mean, prior) + rel_entr(1 - mean, 1 - prior)).sum(), 0.0),
+    }
+
+
+def _probes(codes: Codes, train: Codes, threshold: float, seed: int) -> dict[str, _Estimate]:
+    from sklearn import exceptions, linear_model, pipeline, preprocessing  # noqa: PLC0415  (loads slowly)
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    train = train.select(np.flatnonzero(train.labels != UNLABELLED)[:PROBE_ROWS])
+    if len(np.unique(train.labels)) < 2:
+        return {}
+    train_spikes, spikes = train.sample_active(seed + 1), codes.sample_active(seed)  # no draw is shared
+    inputs = {
+        "probe_active_probs": (train.active_probs, codes.active_probs),
+        "probe_codes": (train.values(train.active(threshold)), codes.values(codes.active(threshold))),
+        "probe_active_probs_exact": (train_spikes, spikes),
+        "probe_codes_exact": (train.values(train_spikes), codes.values(spikes)),
+    }
+    probe = pipeline.make_pipeline(preprocessing.StandardScaler(), linear_model.LogisticRegression(max_iter=1000))
+    # Threads gain nothing on matrices this small, and lose a factor of ten on a busy machine.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore", exceptions.ConvergenceWarning)  # where it stops, it is a probe all the same
+        return {
+            name: probe.fit(x.astype(float), train.labels).score(held_out.astype(float), codes.labels)
+            for name, (x, held_out) in inputs.items()
+        }
