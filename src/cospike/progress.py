@@ -1,0 +1,86 @@
+"""What a person sees and does during training: a display on the terminal, and Ctrl-C."""
+
+import signal
+import threading
+from collections.abc import Mapping
+from types import FrameType, TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+class TrainingDisplay:
+    """A bar of epochs above the terms of the objective; on standard error, and only where a terminal shows it.
+
+    Args:
+        epochs: how many there are.
+        show: whether to show anything; default: if standard error is a terminal.
+    """
+
+    def __init__(self, epochs: int, *, show: bool | None = None) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), TimeRemainingColumn(), console=console
+        )
+        self._task = self._bar.add_task("", total=epochs)
+        self._validation = ""
+        visible = console.is_terminal if show is None else show
+        self._live = Live(self._bar, console=console, refresh_per_second=4) if visible else None
+
+    def __enter__(self) -> "TrainingDisplay":
+        """Start the display."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last state on the terminal."""
+        if self._live:
+            self._live.stop()
+
+    def show(self, epoch: int, share: float, terms: Mapping[str, float]) -> None:
+        """Show the mean terms of the ``share`` of an epoch that is done."""
+        if not self._live:
+            return
+        self._bar.update(self._task, completed=epoch)
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for name in terms:
+            table.add_column(name.replace("_", " "), justify="right")
+        table.add_row(*(f"{value:.4g}" for value in terms.values()))
+        note = f"[dim]nats a sample, {share:.0%} of epoch {epoch + 1}{self._validation}[/dim]"
+        self._live.update(Group(self._bar, table, note))
+
+    def end_epoch(self, row: Mapping[str, Any]) -> None:
+        """Move the bar on, and remember the validation loss."""
+        self._validation = f"; validation loss {row['validation_loss']:.2f}"
+        self._bar.update(self._task, completed=row["epoch"])
+
+
+class Interrupt:
+    """Turns the first Ctrl-C into a request, so that a step is never cut in half; a second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> "Interrupt":
+        """Listen, if this is the main thread: no other can."""
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._request)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hand Ctrl-C back."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True

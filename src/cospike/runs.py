@@ -1,0 +1,233 @@
+"""The run folder: everything a run leaves, none of it pickled, each file replaced whole or not at all.
+
+config.json         everything needed to rebuild and repeat, with `schema_version`
+weights.safetensors the chosen weights and the class patterns
+state.safetensors   weights, optimizer, position and random state: an interrupted run resumes to the same bits
+history.jsonl       a row an epoch
+codes.npz           held-out and training codes
+previews.npz        a few held-out samples
+metrics.json        {name: {value, unit, direction, how}}
+factors.csv         a row a latent
+report.html
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as format_tensors
+from torch import Tensor
+
+from cospike._errors import InputError
+from cospike.codes import Codes
+from cospike.model import SparseVAE
+
+SCHEMA_VERSION = 1
+FILES = (
+    "report.html",
+    "factors.csv",
+    "metrics.json",
+    "previews.npz",
+    "codes.npz",
+    "history.jsonl",
+    "state.safetensors",
+    "weights.safetensors",
+    "config.json",
+)
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write a file whole or not at all: a temporary file beside it, fsync, rename."""
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def open_run(run: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> bool:
+    """Make ``run`` ready for training with ``config``; returns whether there is something to resume.
+
+    Raises:
+        InputError: if the folder holds a run and neither flag is given, if it holds something that is no run, or
+            if the run was started with other settings.
+    """
+    if resume and overwrite:
+        raise InputError("'resume' and 'overwrite' exclude each other: choose one.")
+    if run.exists() and not run.is_dir():
+        raise InputError(f"'out' must be a folder, got the file {run}.")
+    if run.is_dir() and any(run.iterdir()):
+        if not (run / "config.json").is_file():
+            raise InputError(
+                f"'out' must be a new folder or a run, got {run}, which holds other files. Choose another."
+            )
+        if resume:
+            _check_same(read_config(run), config, run)
+            return (run / "state.safetensors").is_file()
+        if not overwrite:
+            raise InputError(
+                f"'out' holds a run already: {run}. Continue it with --resume or replace it with --overwrite."
+            )
+        read_config(run)  # what is no run is never touched
+        for name in FILES:  # whatever else a user keeps there stays
+            (run / name).unlink(missing_ok=True)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        write_atomic(run / "config.json", json.dumps(config, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"'out' must be a folder that can be written, got {run}: {error.strerror}.") from error
+    return False
+
+
+def read_config(run: str | Path) -> dict[str, Any]:
+    """The config of a run, checked to be one that this version reads."""
+    config = _parse_json(_read(Path(run), "config.json"), Path(run) / "config.json")
+    version = config.get("schema_version") if isinstance(config, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{Path(run) / 'config.json'} must have schema_version {SCHEMA_VERSION}, got {version}. "
+            "Is it a run of another version of cospike?"
+        )
+    return dict(config)
+
+
+def load(run: str | Path) -> SparseVAE:
+    """The model of a run, with its chosen weights and its class patterns.
+
+    Raises:
+        InputError: if the folder is no run, or a file in it is damaged.
+    """
+    run = Path(run)
+    config = read_config(run)
+    weights, _ = read_tensors(run, "weights.safetensors")
+    try:
+        model = SparseVAE(**config["model"])
+        if classes := len(weights["pattern_counts"]):
+            model.resize_class_patterns(classes)
+        model.load_state_dict(weights)
+    except (KeyError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{run / 'weights.safetensors'} does not fit config.json beside it: {reason}") from error
+    model.class_names = tuple(config["data"]["class_names"])
+    return model.eval()
+
+
+def save_tensors(run: Path, name: str, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors, and a few strings, into one safetensors file."""
+    write_atomic(
+        run / name, format_tensors({key: part.detach().cpu().contiguous() for key, part in tensors.items()}, metadata)
+    )
+
+
+def read_tensors(run: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and strings of a safetensors file."""
+    content = _read(run, name)
+    try:
+        tensors = parse_tensors(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError) as error:
+        raise InputError(f"{run / name} is damaged: {error}.") from error
+    return tensors, header.get("__metadata__") or {}
+
+
+def write_history(run: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    write_atomic(run / "history.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def read_history(run: str | Path) -> list[dict[str, Any]]:
+    """The rows of the history, an epoch each."""
+    path = Path(run) / "history.jsonl"
+    return [_parse_json(line, path) for line in path.read_bytes().splitlines()] if path.is_file() else []
+
+
+def save_arrays(run: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
+    """Write plain arrays into one `.npz` file."""
+    buffer = BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_atomic(run / name, buffer.getvalue())
+
+
+def read_arrays(run: str | Path, name: str) -> dict[str, np.ndarray]:
+    """The arrays of a `.npz` file; objects that would need pickle are refused."""
+    try:
+        with np.load(BytesIO(_read(Path(run), name)), allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, BadZipFile, EOFError, OSError) as error:
+        raise InputError(f"{Path(run) / name} is damaged: {error}.") from error
+
+
+def save_codes(run: Path, codes: dict[str, Codes]) -> None:
+    """Write the codes of several splits into `codes.npz`."""
+    save_arrays(
+        run, "codes.npz", {f"{split}.{key}": part for split, c in codes.items() for key, part in c.to_arrays().items()}
+    )
+
+
+def read_codes(run: str | Path, splits: Sequence[str] = ("test", "train")) -> tuple[Codes, ...]:
+    """The codes of the splits named."""
+    arrays = read_arrays(run, "codes.npz")
+    try:
+        return tuple(
+            Codes.from_arrays(
+                {key.partition(".")[2]: part for key, part in arrays.items() if key.startswith(f"{split}.")}
+            )
+            for split in splits
+        )
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{Path(run) / 'codes.npz'} lacks what codes are made of: {error}.") from error
+
+
+def _read(run: Path, name: str) -> bytes:
+    try:
+        return (run / name).read_bytes()
+    except FileNotFoundError as error:
+        hint = (
+            "Is it the folder of a run?"
+            if name == "config.json"
+            else "Was the run finished? `--resume` goes on with it."
+        )
+        raise InputError(f"No {name} in {run}. {hint}") from error
+    except OSError as error:
+        raise InputError(f"Cannot read {run / name}: {error.strerror}.") from error
+
+
+def _parse_json(content: bytes, path: Path) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise InputError(f"{path} must be JSON, got: {error}.") from error
+
+
+def _check_same(old: dict[str, Any], new: dict[str, Any], run: Path, path: str = "") -> None:
+    """Refuse to resume with other settings: the bits could not be the same."""
+    for key in sorted(old.keys() | new.keys()):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            _check_same(before, now, run, f"{path}{key}.")
+        elif before != now:
+            raise InputError(
+                f"Cannot resume {run} with another {path}{key}: it was started with {before}, got {now}. "
+                "Give the same settings, or start anew with --overwrite."
+            )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,218 @@
+"""`fit` and `encode_dataset`: the only two loops over data."""
+
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from cospike import __version__, runs
+from cospike._errors import InputError
+from cospike._random import private_random_state
+from cospike._types import UNLABELLED
+from cospike.codes import Codes
+from cospike.data import Dataset, Split
+from cospike.model import SparseVAE
+from cospike.objective import Objective
+from cospike.progress import Interrupt, TrainingDisplay
+from cospike.trainer import ROWS_PER_PASS, Trainer, evaluating
+
+Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
+
+_PREVIEWS_PER_CLASS = 8
+
+
+def fit(
+    model: SparseVAE,
+    data: Dataset,
+    *,
+    objective: Objective | None = None,
+    epochs: int = 24,
+    batch_size: int | None = None,
+    learning_rate: float = 2e-3,
+    seed: int = 0,
+    patience: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    precision: Precision = "32-true",
+    accelerator: str = "auto",
+    progress: bool | None = None,
+) -> list[dict[str, Any]]:
+    """Train ``model`` in place, and leave a run folder in ``out``.
+
+    Args:
+        model: what to train; at the end it carries the class patterns of the training data.
+        data: only ``train`` sets weights; ``validation`` alone decides about stopping; ``test`` is encoded at the end.
+        objective: default `Objective.class_consistent()`.
+        epochs: passes over the training data.
+        batch_size: rows a step; default 500, or a tenth of the training data if that is less.
+        learning_rate: of Adam, at the start; it falls to 0 along a line over the second half.
+        seed: of the order of the data and of every draw.
+        patience: stop after so many epochs, all of them past the warm-up, without a better validation loss, and
+            keep the best weights; default: train to the end and keep the last ones.
+        out: run folder. Written after every epoch, each file whole or not at all.
+        resume: go on with an interrupted run in ``out`` (to the same bits), or start if there is none.
+        overwrite: replace the run in ``out``.
+        precision: "32-true", or "bf16-mixed".
+        accelerator: "auto", "cpu", "cuda", "mps".
+        progress: show a progress display; default: if the terminal shows it.
+
+    Returns:
+        The history, a row an epoch: terms in nats a sample, before their prices.
+
+    Raises:
+        InputError: for data or settings that cannot be trained on; nothing is written then.
+        FloatingPointError: if a term becomes NaN; it is named, and ``out`` keeps the last good weights.
+        KeyboardInterrupt: on Ctrl-C, after the state is saved.
+    """
+    objective = objective or Objective.class_consistent()
+    if batch_size is None:
+        batch_size = min(500, max(1, len(data.train) // 10))
+    training = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "patience": patience,
+        "precision": precision,
+    }
+    _check(model, data, objective, training)
+    run = Path(out) if out is not None else None
+    resuming = run is not None and runs.open_run(
+        run, _config(model, data, objective, training), resume=resume, overwrite=overwrite
+    )
+    fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
+    trainer = Trainer(fabric, model, data, objective, training, run)
+    if resuming:
+        trainer.load()
+    with private_random_state(), Interrupt() as interrupt, TrainingDisplay(epochs, show=progress) as display:
+        trainer.train(interrupt, display)
+    _finish(model, data, run, precision=precision, accelerator=accelerator)
+    return trainer.history
+
+
+def encode_dataset(
+    model: SparseVAE, split: Split, *, seed: int = 0, precision: Precision = "32-true", accelerator: str = "auto"
+) -> Codes:
+    """The codes of every sample of ``split``, with the reconstruction cost of one exact draw.
+
+    Args:
+        model: a trained model.
+        split: samples and labels.
+        seed: of the draw behind ``reconstruction``.
+        precision: as in `fit`.
+        accelerator: as in `fit`.
+
+    Returns:
+        Arrays from here on.
+    """
+    fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
+    _check_shape(model, split)
+    module = fabric.setup_module(model)
+    parts: list[tuple[Tensor, ...]] = []
+    with private_random_state(seed), evaluating(model), torch.no_grad():
+        for x in split.x.split(ROWS_PER_PASS):
+            x = x.to(fabric.device)  # noqa: PLW2901
+            q, _, likelihood = module(x)
+            parts.append((q.active_probs, q.loc, q.scale, -likelihood.log_prob(x)))
+    active_probs, loc, scale, reconstruction = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+    labels = split.y.numpy()
+    n_classes = int(labels.max()) + 1
+    return Codes(
+        active_probs=active_probs,
+        slab_loc=loc,
+        slab_scale=scale,
+        labels=labels,
+        class_names=model.class_names if len(model.class_names) >= n_classes else tuple(map(str, range(n_classes))),
+        prior_probs=model.prior().active_probs.cpu().numpy(),
+        reconstruction=reconstruction,
+    )
+
+
+def _finish(model: SparseVAE, data: Dataset, run: Path | None, *, precision: Precision, accelerator: str) -> None:
+    """Give the model its class patterns, and the run what it is read from."""
+    model.class_names = data.class_names
+    train = encode_dataset(model, data.train, precision=precision, accelerator=accelerator)
+    model.set_class_patterns(train)
+    if run is None:
+        return
+    test = encode_dataset(model, data.test, precision=precision, accelerator=accelerator)
+    runs.save_tensors(run, "weights.safetensors", model.state_dict())
+    runs.save_codes(run, {"test": test, "train": train})
+    order = np.random.default_rng(0).permutation(len(test))
+    rows = np.concatenate([order[test.labels[order] == label][:_PREVIEWS_PER_CLASS] for label in range(test.n_classes)])
+    runs.save_arrays(run, "previews.npz", {"index": rows, "x": data.test.x[torch.from_numpy(rows)].numpy()})
+
+
+def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema_version": runs.SCHEMA_VERSION,
+        "cospike": __version__,
+        "torch": torch.__version__,
+        "model": model.settings,
+        "objective": objective.to_dict(),
+        "training": training,
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "class_names": list(data.class_names),
+            "rows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+        },
+    }
+
+
+def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> None:
+    """Refuse what cannot be trained on, with the reason, before anything is written."""
+    for name in ("epochs", "batch_size", "patience"):
+        if training[name] is not None and training[name] < 1:
+            raise InputError(f"'{name}' of fit must be at least 1, got {training[name]}.")
+    if not 0 < training["learning_rate"] < float("inf"):
+        raise InputError(f"'learning_rate' of fit must be above 0, got {training['learning_rate']}.")
+    if training["batch_size"] > len(data.train):
+        raise InputError(
+            f"'batch_size' of fit must be at most the {len(data.train)} training rows of {data.name}, "
+            f"got {training['batch_size']}."
+        )
+    if model.always_on != (objective.spikes == "always-on"):
+        raise InputError(
+            f"The objective {objective.name!r} does not fit 'active_prior' = {model.settings['active_prior']} of "
+            "SparseVAE. A VAE has no spikes: use Objective.vae() with active_prior=1, any other with less."
+        )
+    for split in (data.train, data.validation, data.test):
+        _check_shape(model, split)
+        _check_values(model, split.x, data.name)
+    if objective.needs_labels:
+        _check_classes(data, objective)
+
+
+def _check_shape(model: SparseVAE, split: Split) -> None:
+    if (shape := tuple(split.x.shape[1:])) != model.shape:
+        raise InputError(f"'shape' of SparseVAE must be that of the data, {shape}, got {model.shape}.")
+
+
+def _check_values(model: SparseVAE, x: Tensor, name: str) -> None:
+    low, high = x.aminmax()
+    if not (low.isfinite() and high.isfinite()):
+        raise InputError(f"The values of {name} must be finite, got NaN or infinity. Fill or drop those rows first.")
+    if model.settings["likelihood"] == "bernoulli" and (low < 0 or high > 1):
+        raise InputError(
+            f"The values of {name} must lie in 0 … 1 for a Bernoulli likelihood, got {low:.4g} … {high:.4g}. "
+            "Scale them, or use likelihood='gaussian'."
+        )
+
+
+def _check_classes(data: Dataset, objective: Objective) -> None:
+    counts = torch.bincount(data.train.y[data.train.y != UNLABELLED], minlength=data.n_classes)
+    if (present := int((counts > 0).sum())) < 2:
+        raise InputError(
+            f"The objective {objective.name!r} needs labelled samples of at least two classes, "
+            f"got {present} in the training rows of {data.name}. Train with the objective 'vsc' instead."
+        )
+    if (single := torch.nonzero(counts == 1)).numel():
+        raise InputError(
+            f"A class needs at least two training samples to agree, got one of {data.class_names[int(single[0])]!r} in "
+            f"{data.name}. Add samples, leave the class out, or mark it as unlabelled (-1)."
+        )

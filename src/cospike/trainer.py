@@ -1,0 +1,185 @@
+"""`Trainer`: the state of one training, the steps that advance it, and how it is saved and taken up again."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from cospike import runs
+from cospike._random import private_random_state, random_state, set_random_state
+from cospike.data import Dataset
+from cospike.model import SparseVAE
+from cospike.objective import Objective, Schedule
+from cospike.progress import Interrupt, TrainingDisplay
+
+ROWS_PER_PASS = 2_000
+"""Rows of a pass without gradients: enough for the plug-in split, little memory."""
+
+_STEPS_PER_CHECK = 20  # how often a step is shown and checked for NaN: each look waits for the device
+
+
+@contextmanager
+def evaluating(model: SparseVAE) -> Iterator[None]:
+    """Evaluation mode, and back."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+@dataclass
+class Trainer:
+    """The state of one training, and the steps that advance it."""
+
+    fabric: Fabric
+    model: SparseVAE
+    data: Dataset
+    objective: Objective
+    training: dict[str, Any]
+    run: Path | None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    epoch: int = 0
+    step: int = 0  # within the epoch
+    totals: dict[str, Tensor] = field(default_factory=dict)  # sums over the steps of the epoch
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+    random: dict[str, Tensor] = field(default_factory=dict)  # of the interrupted epoch
+
+    def __post_init__(self) -> None:
+        self.x, self.y = (part.to(self.fabric.device) for part in (self.data.train.x, self.data.train.y))
+        self.n_steps = max(1, round(len(self.y) / self.training["batch_size"]))
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=self.training["learning_rate"])
+        self.module, self.optimizer = self.fabric.setup(self.model, optimizer)
+        self.decay = Schedule(1.0, 0.0, begin=0.5)
+
+    def train(self, interrupt: Interrupt, display: TrainingDisplay) -> None:
+        """Every epoch that is left."""
+        while self.epoch < self.training["epochs"] and not self._out_of_patience():
+            started = time.perf_counter()
+            self._epoch(interrupt, display)
+            if interrupt.requested:
+                self.save()
+                raise KeyboardInterrupt
+            self._check_finite()
+            row = {name: float(total) / self.n_steps for name, total in self.totals.items()}
+            row |= self._validate()
+            self.epoch, self.step, self.totals = self.epoch + 1, 0, {}
+            self.history.append({"epoch": self.epoch, "seconds": round(time.perf_counter() - started, 3), **row})
+            self._keep_best(row["validation_loss"])
+            self.save()
+            display.end_epoch(self.history[-1])
+        if self.best:
+            self.model.load_state_dict(self.best)
+
+    def _epoch(self, interrupt: Interrupt, display: TrainingDisplay) -> None:
+        """The steps of the epoch that are left; the order of the data depends on seed and epoch alone."""
+        order_seed, draw_seed = np.random.SeedSequence([self.training["seed"], self.epoch]).generate_state(2)
+        order = torch.randperm(len(self.y), generator=torch.Generator().manual_seed(int(order_seed)))
+        batches = order.to(self.fabric.device).tensor_split(self.n_steps)  # equal to within one row: no runt at the end
+        if self.step:  # resumed within the epoch
+            set_random_state(self.random)
+        else:
+            torch.manual_seed(int(draw_seed))
+        self.module.train()
+        while self.step < self.n_steps and not interrupt.requested:
+            parts = self._step(batches[self.step])
+            for name, part in parts.items():
+                self.totals[name] = self.totals.get(name, 0.0) + part
+            self.step += 1
+            if self.step % _STEPS_PER_CHECK == 0:
+                self._check_finite()
+                means = {name: float(total) / self.step for name, total in self.totals.items()}
+                display.show(self.epoch, self.step / self.n_steps, means)
+
+    def _step(self, rows: Tensor) -> dict[str, Tensor]:
+        progress = (self.epoch * self.n_steps + self.step) / (self.training["epochs"] * self.n_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.training["learning_rate"] * self.decay(progress)
+        x, y = self.x[rows], self.y[rows]
+        output = self.module(x, spikes=self.objective.spikes, sharpness=self.objective.sharpness(progress))
+        loss, parts = self.objective(output, x, y, progress=progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        self.optimizer.step()
+        return {"loss": loss.detach(), **parts}
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """The objective at full weight, with exact spikes, on the validation data; its draws disturb no others."""
+        totals: dict[str, float] = {}
+        split = self.data.validation
+        with private_random_state(self.training["seed"]), evaluating(self.model):
+            for x, y in zip(split.x.split(ROWS_PER_PASS), split.y.split(ROWS_PER_PASS), strict=True):
+                x, y = x.to(self.fabric.device), y.to(self.fabric.device)  # noqa: PLW2901
+                loss, parts = self.objective(self.module(x), x, y)
+                for name, part in {"loss": loss, **parts}.items():
+                    totals[name] = totals.get(name, 0.0) + float(part) * len(x) / len(split)
+        return {f"validation_{name}": total for name, total in totals.items()}
+
+    def _keep_best(self, loss: float) -> None:
+        if self.training["patience"] is None or self.epoch <= self.objective.warm_up.until * self.training["epochs"]:
+            return
+        past = [row["validation_loss"] for row in self.history[self.best_epoch - 1 : self.best_epoch]]
+        if not past or loss < past[0]:
+            self.best_epoch = self.epoch
+            self.best = {name: part.detach().clone() for name, part in self.model.state_dict().items()}
+
+    def _out_of_patience(self) -> bool:
+        return bool(self.best_epoch) and self.epoch - self.best_epoch >= self.training["patience"]
+
+    def _check_finite(self) -> None:
+        for name, total in self.totals.items():
+            if name != "loss" and not torch.isfinite(total):
+                kept = f"{self.run} keeps the weights of epoch {self.epoch}. " if self.run and self.epoch else ""
+                raise FloatingPointError(
+                    f"The term '{name}' became {float(total)} in epoch {self.epoch + 1}. {kept}"
+                    f"Try a learning rate below {self.training['learning_rate']}."
+                )
+
+    def save(self) -> None:
+        """Write history, weights and then the state, which alone decides where a resumed run goes on."""
+        if self.run is None:
+            return
+        runs.write_history(self.run, self.history)
+        if not self.step:
+            runs.save_tensors(self.run, "weights.safetensors", self.best or self.model.state_dict())
+        optimizer = self.optimizer.state_dict()["state"]
+        tensors = {
+            **{f"model.{name}": part for name, part in self.model.state_dict().items()},
+            **{f"best.{name}": part for name, part in self.best.items()},
+            **{f"optimizer.{i}.{name}": part for i, state in optimizer.items() for name, part in state.items()},
+            **{f"totals.{name}": part for name, part in self.totals.items()},
+            **{f"random.{name}": part for name, part in random_state().items()},
+        }
+        position = {name: str(getattr(self, name)) for name in ("epoch", "step", "best_epoch")}
+        runs.save_tensors(self.run, "state.safetensors", tensors, position)
+
+    def load(self) -> None:
+        """Take up where `save` left."""
+        assert self.run is not None
+        tensors, position = runs.read_tensors(self.run, "state.safetensors")
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+        self.epoch, self.step, self.best_epoch = (int(position[name]) for name in ("epoch", "step", "best_epoch"))
+        self.model.load_state_dict(part("model."))
+        self.best = part("best.")
+        self.totals = {name: total.to(self.fabric.device) for name, total in part("totals.").items()}
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in part("optimizer.").items():
+            index, _, key = name.partition(".")
+            moments.setdefault(int(index), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.history = runs.read_history(self.run)[: self.epoch]
+        self.random = part("random.")

@@ -1,0 +1,63 @@
+"""Shared by the tests: small data with known structure, and one small trained run."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    from cospike.data import load_dataset
+
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def trained(digits, tmp_path_factory):
+    """A short class-consistent run on digits: data, model, folder and history."""
+    from cospike.model import SparseVAE
+    from cospike.train import fit
+
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    model = SparseVAE(digits.shape, 16, hidden=(64,))
+    history = fit(model, digits, epochs=12, batch_size=100, out=folder, accelerator="cpu")
+    return SimpleNamespace(data=digits, model=model, run=folder, history=history)
+
+
+@pytest.fixture
+def make_codes():
+    """Codes from active_probs and labels alone."""
+    from cospike.codes import Codes
+
+    def make(active_probs, labels, *, slab_loc=None, n_classes=None, alpha=0.01, reconstruction=None):
+        active_probs = np.asarray(active_probs, dtype=np.float64)
+        labels = np.asarray(labels)
+        return Codes(
+            active_probs=active_probs,
+            slab_loc=np.ones_like(active_probs) if slab_loc is None else np.asarray(slab_loc, dtype=np.float64),
+            slab_scale=np.full_like(active_probs, 0.5),
+            labels=labels,
+            class_names=tuple(f"class {i}" for i in range(n_classes or int(labels.max()) + 1)),
+            prior_probs=np.full(active_probs.shape[1], alpha),
+            reconstruction=reconstruction,
+        )
+
+    return make
+
+
+@pytest.fixture
+def unchecked():
+    """Without the type checks of the tests: what a user who gives a wrong type or name meets."""
+    from jaxtyping import config
+
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

@@ -1,0 +1,158 @@
+"""Objectives: what each preset charges, laws of the terms, and known defects of peers as tests."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.distributions import kl_divergence
+
+from cospike._errors import InputError
+from cospike.information import pairwise_js
+from cospike.model import SparseVAE
+from cospike.objective import PRESETS, Objective, Schedule
+from cospike.spike_slab import spike_kl
+
+SHAPE, D = (1, 6, 6), 7
+
+
+@pytest.fixture(scope="module")
+def case():
+    torch.manual_seed(0)
+    model = SparseVAE(SHAPE, D, hidden=(20,))
+    with torch.no_grad():  # patterns that differ between samples
+        model.encoder.head.weight[-D:] *= 20
+    x, y = torch.rand(30, *SHAPE), torch.randint(0, 3, (30,))
+    output = model.eval()(x)
+    return output, x, y
+
+
+def test_vsc_is_the_negative_elbo(case):
+    output, x, y = case
+    loss = Objective.vsc()(output, x, y).loss
+    elbo = output.likelihood.log_prob(x) - kl_divergence(output.posterior, output.prior).sum(-1)
+    torch.testing.assert_close(loss, -elbo.mean())
+
+
+def test_bernoulli_likelihood_is_the_summed_cross_entropy(case):
+    output, x, _ = case
+    expected = torch.nn.functional.binary_cross_entropy(output.likelihood.mean, x, reduction="none").sum((1, 2, 3))
+    torch.testing.assert_close(-output.likelihood.log_prob(x), expected)
+
+
+def test_paper_adds_the_pairwise_loss_averaged_over_latents(case):
+    output, x, y = case
+    extra = Objective.paper(pairwise=70.0)(output, x, y).loss - Objective.vsc()(output, x, y).loss
+    torch.testing.assert_close(
+        extra, 70.0 * pairwise_js(output.posterior.active_logits, y).mean(), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_vae_charges_the_slab_alone():
+    model = SparseVAE(SHAPE, D, hidden=(20,), active_prior=1.0).eval()
+    x = torch.rand(10, *SHAPE)
+    output = model(x, spikes="always-on")
+    expected = -output.likelihood.log_prob(x) + 4.0 * kl_divergence(output.posterior, output.prior).sum(-1)
+    terms = Objective.vae(beta=4.0)(output, x, torch.zeros(10, dtype=torch.long))
+    torch.testing.assert_close(terms.loss, expected.mean())
+    assert set(terms.parts) == {"reconstruction", "slab_kl"}
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "vae"])
+def test_doubling_the_batch_does_not_change_the_split_terms(case, name):
+    _, x, y = case
+    model = SparseVAE(SHAPE, D, hidden=(20,)).eval()
+    torch.manual_seed(0)
+    single = Objective.preset(name)(model(x), x, y)
+    torch.manual_seed(0)
+    double = Objective.preset(name)(model(x.repeat(2, 1, 1, 1)), x.repeat(2, 1, 1, 1), y.repeat(2))
+    for part in set(single.parts) - {"reconstruction", "pairwise"}:
+        torch.testing.assert_close(double.parts[part], single.parts[part], rtol=1e-4, atol=1e-6)
+
+
+def test_relabelling_and_reordering_do_not_matter(case):
+    output, x, y = case
+    objective = Objective.class_consistent()
+    order = torch.randperm(len(y))
+    q = type(output.posterior)(
+        *(p[order] for p in (output.posterior.active_logits, output.posterior.loc, output.posterior.scale))
+    )
+    shuffled = output._replace(posterior=q, likelihood=output.likelihood)
+    a, b = objective(output, x, y).parts, objective(shuffled, x, torch.tensor([2, 0, 1])[y][order]).parts
+    for part in ("slab_kl", "within", "between", "sparsity", "spread"):
+        torch.testing.assert_close(a[part], b[part], rtol=1e-5, atol=1e-6)
+
+
+def test_unlabelled_rows_pay_their_plain_spike_kl_by_their_share(case):
+    output, x, y = case
+    y = y.clone()
+    y[:12] = -1
+    parts = Objective.class_consistent()(output, x, y).parts
+    plain = spike_kl(output.posterior, output.prior).sum(-1)
+    torch.testing.assert_close(parts["unlabelled_spike_kl"], plain[:12].sum() / len(y))
+    labelled_total = parts["within"] + parts["between"] + parts["sparsity"]
+    torch.testing.assert_close(labelled_total, plain[12:].sum() / len(y), rtol=1e-4, atol=1e-5)
+    nobody = Objective.class_consistent()(output, x, torch.full_like(y, -1))
+    torch.testing.assert_close(nobody.loss, Objective.vsc()(output, x, y * 0).loss, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("price", ["slab", "within", "between", "sparsity", "sharing", "pairwise"])
+def test_each_price_lowers_its_term(case, price):
+    """Direction: a step along the gradient of what one price adds to the loss lowers that price's term."""
+    term = {"slab": "slab_kl", "sharing": "spread"}.get(price, price)
+    free = Objective(**dict.fromkeys(("slab", "within", "between", "sparsity"), 0.0))
+    priced = replace(free, **{price: 1.0})
+    model = SparseVAE(SHAPE, D, hidden=(20,)).eval()
+    _, x, y = case
+
+    def terms(objective):
+        torch.manual_seed(0)
+        return objective(model(x), x, y)
+
+    before = terms(priced)
+    weights = list(model.encoder.parameters())
+    gradients = torch.autograd.grad(before.loss - terms(free).loss, weights, materialize_grads=True)
+    with torch.no_grad():
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.sub_(1e-3 * gradient / (gradient.norm() + 1e-12))
+    assert terms(priced).parts[term] < before.parts[term]
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_schedule_ends_within_training_and_stays_between_its_ends(a, b, progress):
+    begin, until = sorted((a, b))
+    schedule = Schedule(2.0, 5.0, begin=begin, until=until)
+    assert schedule(1.0) == 5.0
+    assert schedule(until) == 5.0
+    assert 2.0 <= schedule(progress) <= 5.0
+    with pytest.raises(InputError, match="fractions"):
+        Schedule(0.0, 1.0, until=1.5)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_survive_json(name):
+    import json
+
+    preset = Objective.preset(name)
+    assert Objective.from_dict(json.loads(json.dumps(preset.to_dict()))) == preset
+    assert preset.name == name
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Objective.preset("vcs"), "Did you mean 'vsc'"),
+        (lambda: Objective.preset("vsc", pairwise=3.0), "belongs to paper"),
+        (lambda: Objective(between=-1.0), "unstable"),
+        (lambda: Objective.class_consistent(within=float("nan")), "within"),
+        (lambda: Objective.class_consistent(sharing=1.2), "sharing"),
+        (lambda: Objective(spikes="hard"), "spikes"),
+        (lambda: Objective.from_dict({"beta": 2}), "beta"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_impossible_objectives_are_refused_in_one_line(make, message):
+    with pytest.raises(InputError, match=message) as caught:
+        make()
+    assert "\n" not in str(caught.value)

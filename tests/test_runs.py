@@ -1,0 +1,94 @@
+"""The run folder: whole or not at all, never emptied by mistake, and only data when it is read."""
+
+import json
+
+import pytest
+import torch
+
+from cospike import runs
+from cospike._errors import InputError
+
+CONFIG = {"schema_version": runs.SCHEMA_VERSION, "training": {"epochs": 3, "seed": 0}}
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    runs.write_atomic(path, "old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        runs.write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_existing_run_needs_a_flag(tmp_path):
+    run = tmp_path / "run"
+    assert runs.open_run(run, CONFIG) is False
+    with pytest.raises(InputError, match=r"--resume .* --overwrite"):
+        runs.open_run(run, CONFIG)
+    with pytest.raises(InputError, match="exclude"):
+        runs.open_run(run, CONFIG, resume=True, overwrite=True)
+    with pytest.raises(InputError, match=r"another training.epochs: it was started with 3, got 4"):
+        runs.open_run(run, {**CONFIG, "training": {"epochs": 4, "seed": 0}}, resume=True)
+    runs.save_tensors(run, "state.safetensors", {"a": torch.ones(1)})
+    assert runs.open_run(run, CONFIG, resume=True) is True
+    (run / "notes.txt").write_text("mine")
+    assert runs.open_run(run, CONFIG, overwrite=True) is False
+    assert {path.name for path in run.iterdir()} == {"config.json", "notes.txt"}
+
+
+@pytest.mark.parametrize("flag", ["resume", "overwrite"])
+def test_a_folder_that_is_no_run_is_never_touched(tmp_path, flag):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="other files"):
+        runs.open_run(tmp_path, CONFIG, **{flag: True})
+    (tmp_path / "config.json").write_text('{"some": "other program"}')
+    with pytest.raises(InputError, match="schema_version"):
+        runs.open_run(tmp_path, CONFIG, **{flag: True})
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="folder, got the file"):
+        runs.open_run(tmp_path / "file", CONFIG)
+    with pytest.raises(InputError, match="can be written"):
+        runs.open_run(tmp_path / "file" / "run", CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", b"{", "JSON"),
+        ("config.json", json.dumps({"schema_version": 99}).encode(), "schema_version 1, got 99"),
+        ("config.json", b"[]", "schema_version"),
+        ("weights.safetensors", b"", "damaged"),
+        ("weights.safetensors", b"\xff" * 64, "damaged"),
+        ("codes.npz", b"PK\x03\x04", "damaged"),
+    ],
+)
+def test_damaged_files_are_refused_in_one_line(trained, tmp_path, name, content, message):
+    for path in trained.run.iterdir():
+        (tmp_path / path.name).write_bytes(content if path.name == name else path.read_bytes())
+    with pytest.raises(InputError, match=message) as caught:
+        (runs.read_codes if name == "codes.npz" else runs.load)(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_model_are_refused(trained, tmp_path):
+    for path in trained.run.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_bytes())
+    config["model"]["n_latents"] = 3
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"does not fit config\.json"):
+        runs.load(tmp_path)
+
+
+def test_a_folder_without_a_run_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"No config\.json"):
+        runs.load(tmp_path)
