@@ -136,8 +136,8 @@ class SparseVAE(nn.Module):
 
     @property
     def class_probs(self) -> Float[Tensor, " class"]:
-        """Share of each class in the labelled training data."""
-        return self.pattern_counts / self.pattern_counts.sum()
+        """Share of each class in the labelled training data; zeros if none is labelled."""
+        return self.pattern_counts / self.pattern_counts.sum().clamp_min(1)
 
     def resize_class_patterns(self, n_classes: int) -> None:
         """Make room for the patterns of ``n_classes`` classes, before weights are loaded into them."""

@@ -1,0 +1,139 @@
+"""`explain()`: which latent serves which class, and what it does to the data."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import StringIO
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from cospike.codes import ACTIVE_THRESHOLD, Codes
+from cospike.generation import decode_mean
+from cospike.metrics import latent_kinds, uses
+from cospike.model import SparseVAE
+
+KINDS = ("always-on", "global", "group", "class-specific", "occasional", "dead")
+"""Kinds of latent, in the order of the factor table: from what all classes share to what nobody uses."""
+
+_SAMPLES_PER_EFFECT = 500
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A latent, as it is read.
+
+    Attributes:
+        latent: its index.
+        kind: one of `KINDS` (`cospike.metrics.latent_kinds` defines them).
+        classes: the classes that use it, the heaviest user first.
+        active_by_class: P(active | class), in the order of the data's class names; NaN for a class without samples.
+        usage: share of all samples in which it is active.
+        lift: P(active | its classes) / P(active), 1 if it says nothing of the class; NaN if no class uses it.
+        effect: what switching it off changes where it is active: mean over samples of the summed absolute change of
+            the output, in units of the data (of images: full pixels); 0 if it is never active.
+        low: 5 % quantile of its value where it is active (in its own classes, if any).
+        high: 95 % quantile.
+    """
+
+    latent: int
+    kind: str
+    classes: tuple[str, ...]
+    active_by_class: tuple[float, ...]
+    usage: float
+    lift: float
+    effect: float
+    low: float
+    high: float
+
+
+def explain(
+    model: SparseVAE, codes: Codes, *, threshold: float = ACTIVE_THRESHOLD, seed: int = 0
+) -> tuple[Factor, ...]:
+    """The factor table: a row a latent, ordered by kind and then by what the latent does in all.
+
+    Args:
+        model: what ``codes`` come from; its decoder measures the effects.
+        codes: held-out codes.
+        threshold: a latent is active where its active_probs are above it.
+        seed: of the samples on which an effect is measured.
+    """
+    kinds, used = latent_kinds(codes, threshold), uses(codes, threshold)
+    active, probs = codes.active(threshold), codes.class_means(codes.active(threshold))
+    rng = np.random.default_rng(seed)
+    factors = []
+    for latent in range(codes.n_latents):
+        owners = sorted(np.flatnonzero(used[:, latent]), key=lambda label: -probs[label, latent])
+        usage = float(active[:, latent].mean())
+        serves = np.isin(codes.labels, owners) if owners else np.ones(len(codes), dtype=bool)
+        on = np.flatnonzero(active[:, latent])
+        values = codes.slab_loc[active[:, latent] & serves, latent]
+        low, high = np.quantile(values, (0.05, 0.95)) if len(values) else (0.0, 0.0)
+        factors.append(
+            Factor(
+                latent=latent,
+                kind=str(kinds[latent]),
+                classes=tuple(codes.class_names[label] for label in owners),
+                active_by_class=tuple(map(float, probs[:, latent])),
+                usage=usage,
+                lift=float(active[serves, latent].mean() / usage) if owners and usage else float("nan"),
+                effect=_effect(model, codes.values(active), latent, rng.permutation(on)[:_SAMPLES_PER_EFFECT]),
+                low=float(low),
+                high=float(high),
+            )
+        )
+    return tuple(sorted(factors, key=lambda factor: (KINDS.index(factor.kind), -factor.usage * factor.effect)))
+
+
+def traverse(
+    model: SparseVAE, codes: Codes, factor: Factor, rows: Sequence[int] | Int[np.ndarray, " row"], *, steps: int = 8
+) -> Float[np.ndarray, "row step *event"]:
+    """What a latent does: each of ``rows`` decoded with its spike off, then on at ``steps`` values of its slab.
+
+    The values run over the range that the factor's own classes show, so that no picture leaves the data.
+    """
+    values = np.concatenate([[0.0], np.linspace(factor.low, factor.high, steps)])
+    z = np.repeat(codes.values()[np.asarray(rows)][:, None], len(values), axis=1)
+    z[:, :, factor.latent] = values
+    pictures = decode_mean(model, torch.from_numpy(z.reshape(-1, codes.n_latents)))
+    return pictures.reshape(len(z), len(values), *model.shape)
+
+
+def class_overlap(codes: Codes) -> Float[np.ndarray, "class class"]:
+    """How much two classes share their latents: Σ min / Σ max of their mean active_probs (weighted Jaccard), 0 … 1.
+
+    Two classes that use nothing, or have no samples, share nothing: 0.
+    """
+    means = np.nan_to_num(codes.class_means())
+    shared = np.stack([np.minimum(row, means).sum(1) for row in means])
+    either = np.stack([np.maximum(row, means).sum(1) for row in means])
+    return np.asarray(np.divide(shared, either, out=np.zeros_like(shared), where=either > 0))
+
+
+def format_factors(factors: Iterable[Factor], class_names: Sequence[str]) -> str:
+    """The factor table as CSV, with a column P(active | class) a class."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    columns = ("latent", "kind", "classes", "usage", "lift", "effect", "low", "high")
+    writer.writerow([*columns, *(f"P(active | {name})" for name in class_names)])
+    for factor in factors:
+        numbers = (factor.usage, factor.lift, factor.effect, factor.low, factor.high, *factor.active_by_class)
+        writer.writerow(
+            [factor.latent, factor.kind, _cell(" ".join(factor.classes)), *(f"{number:.4f}" for number in numbers)]
+        )
+    return out.getvalue()
+
+
+def _effect(model: SparseVAE, values: Float[np.ndarray, "sample latent"], latent: int, rows: np.ndarray) -> float:
+    if not len(rows):
+        return 0.0
+    off = values[rows].copy()
+    off[:, latent] = 0.0
+    change = decode_mean(model, torch.from_numpy(values[rows])) - decode_mean(model, torch.from_numpy(off))
+    return float(np.abs(change).reshape(len(rows), -1).sum(1).mean())
+
+
+def _cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

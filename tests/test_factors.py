@@ -1,0 +1,84 @@
+"""The factor table on codes whose factors are known, and what a decoder known by hand does with them."""
+
+import csv
+from io import StringIO
+
+import numpy as np
+import pytest
+import torch
+
+from cospike.factors import class_overlap, explain, format_factors, traverse
+from cospike.model import SparseVAE
+
+
+@pytest.fixture
+def linear_model():
+    """A Gaussian decoder whose mean is W z: the effect of a latent is known."""
+    model = SparseVAE((6,), 5, hidden=(), likelihood="gaussian")
+    with torch.no_grad():
+        model.decoder.trunk[0].weight.zero_()
+        model.decoder.trunk[0].bias.fill_(0.25)
+        for latent in range(5):
+            model.decoder.trunk[0].weight[latent, latent] = latent + 1.0
+    return model
+
+
+@pytest.fixture
+def codes(make_codes):
+    """Ten classes: latent 0 in all, 1 in three, 2 in one, 3 in no class by majority, 4 never."""
+    labels = np.repeat(np.arange(10), 100)
+    probs = np.zeros((1000, 5))
+    probs[:, 0] = 0.9
+    probs[np.isin(labels, (1, 4, 7)), 1] = 0.8
+    probs[labels == 6, 2] = 0.95
+    probs[::5, 3] = 0.7
+    loc = np.tile(np.linspace(-1, 1, 100), 10)[:, None] * np.ones(5)
+    return make_codes(probs, labels, slab_loc=loc)
+
+
+def test_kinds_classes_lift_range_and_effect(linear_model, codes):
+    factors = {factor.latent: factor for factor in explain(linear_model, codes)}
+    assert [factors[i].kind for i in range(5)] == ["always-on", "group", "class-specific", "occasional", "dead"]
+    assert factors[0].lift == pytest.approx(1.0)
+    assert set(factors[1].classes) == {"class 1", "class 4", "class 7"}
+    assert factors[1].lift == pytest.approx(10 / 3)
+    assert factors[2].classes == ("class 6",)
+    assert factors[2].active_by_class == tuple(float(i == 6) for i in range(10))
+    assert factors[2].usage == pytest.approx(0.1)
+    assert np.isnan(factors[3].lift)
+    assert (factors[2].low, factors[2].high) == pytest.approx((-0.9, 0.9), abs=0.01)
+    expected = 3.0 * np.abs(np.linspace(-1, 1, 100)).mean()  # weight 3, switched off from its value
+    assert factors[2].effect == pytest.approx(expected, rel=1e-4)
+    assert factors[4].effect == 0
+
+
+def test_the_table_is_ordered_from_shared_to_unused(linear_model, codes):
+    kinds = [factor.kind for factor in explain(linear_model, codes)]
+    assert kinds == ["always-on", "group", "class-specific", "occasional", "dead"]
+
+
+def test_a_traversal_starts_off_and_runs_over_the_range_of_its_classes(linear_model, codes):
+    factor = next(factor for factor in explain(linear_model, codes) if factor.latent == 2)
+    rows = [600, 650]
+    pictures = traverse(linear_model, codes, factor, rows, steps=5)
+    assert pictures.shape == (2, 6, 6)
+    np.testing.assert_allclose(pictures[:, 0, 2], 0.25, atol=1e-6)
+    np.testing.assert_allclose(pictures[0, 1:, 2], 0.25 + 3 * np.linspace(factor.low, factor.high, 5), rtol=1e-5)
+    np.testing.assert_allclose(pictures[:, :, 0], 0.25 + codes.slab_loc[rows][:, :1] * np.ones(6), rtol=1e-5)
+
+
+def test_overlap_is_one_with_itself_and_counts_what_is_shared(codes):
+    overlap = class_overlap(codes)
+    np.testing.assert_allclose(np.diag(overlap), 1)
+    np.testing.assert_allclose(overlap, overlap.T)
+    assert overlap[1, 4] == pytest.approx(1.0)
+    assert overlap[0, 6] == pytest.approx((0.9 + 0.14) / (0.9 + 0.95 + 0.14), abs=0.01)
+
+
+def test_csv_holds_a_row_a_latent_and_no_formula(linear_model, codes):
+    factors = explain(linear_model, codes)
+    rows = list(csv.DictReader(StringIO(format_factors(factors, codes.class_names))))
+    assert len(rows) == 5
+    assert float(rows[1]["P(active | class 4)"]) == 1.0
+    evil = [factor.__class__(**{**factor.__dict__, "classes": ("=HYPERLINK(1)",)}) for factor in factors[:1]]
+    assert "\n0,always-on,'=HYPERLINK(1)," in format_factors(evil, codes.class_names)

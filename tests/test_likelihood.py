@@ -1,0 +1,86 @@
+"""Bounds: against torch's own KL, against the evidence of a model small enough to sum, and each other."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import kl_divergence
+
+from cospike._errors import InputError
+from cospike.data import Split
+from cospike.likelihood import bounds
+from cospike.model import SparseVAE
+from cospike.spike_slab import SpikeSlab, spike_kl
+from cospike.train import encode_dataset
+
+
+def test_the_parts_are_torchs_kl_and_log_prob(trained):
+    split = trained.data.test
+    got = bounds(trained.model, split, seed=3)
+    with torch.no_grad():
+        q, p = trained.model.encode(split.x), trained.model.prior()
+        torch.manual_seed(3)
+        reconstruction = -trained.model.decode(q.sample()).log_prob(split.x)
+    assert got["reconstruction"].value == pytest.approx(float(reconstruction.mean()), rel=1e-5)
+    assert got["spike_kl"].value == pytest.approx(float(spike_kl(q, p).sum(1).mean()), rel=1e-4)
+    total = reconstruction + kl_divergence(q, p).sum(1)
+    assert got["neg_elbo"].value == pytest.approx(float(total.mean()), rel=1e-5)
+    assert got["neg_elbo"].stderr == pytest.approx(float(total.std()) / len(split) ** 0.5, rel=1e-2)
+
+
+def test_the_class_bounds_are_their_definitions(trained):
+    split = trained.data.test
+    got = bounds(trained.model, split)
+    with torch.no_grad():
+        q, patterns = trained.model.encode(split.x), trained.model.class_patterns
+    each = torch.stack(
+        [spike_kl(q, SpikeSlab(row.expand_as(q.loc), q.loc, q.scale)).sum(1) for row in patterns.active_logits], 1
+    )
+    own = each.gather(1, split.y[:, None]).mean()
+    mixture = -torch.logsumexp(trained.model.class_probs.log() - each, 1).mean()
+    rest = got["reconstruction"].value + got["slab_kl"].value
+    assert got["neg_elbo_given_class"].value == pytest.approx(rest + float(own), rel=1e-4)
+    assert got["neg_elbo_mixture"].value == pytest.approx(rest + float(mixture), rel=1e-4)
+    assert got["neg_elbo_mixture"].value <= got["neg_elbo_given_class"].value + np.log(10) + 1e-6
+
+
+def test_the_bound_is_above_the_evidence(make_codes):
+    """Three latents with all but fixed slabs: the evidence is a sum over eight patterns of spikes."""
+    torch.manual_seed(0)
+    model = SparseVAE((4,), 3, hidden=(6,), active_prior=0.3)
+    x = torch.rand(200, 4)
+    draws = torch.randn(4000, 3, generator=torch.Generator().manual_seed(1))
+    log_terms = []
+    with torch.no_grad():
+        for pattern in product((0.0, 1.0), repeat=3):
+            spikes = torch.tensor(pattern)
+            weight = (spikes * np.log(0.3) + (1 - spikes) * np.log(0.7)).sum()
+            likelihood = model.decode(spikes * draws)
+            log_x = torch.stack([likelihood.log_prob(row) for row in x])
+            log_terms.append(weight + torch.logsumexp(log_x, 1) - np.log(len(draws)))
+        evidence = torch.logsumexp(torch.stack(log_terms), 0)
+    bound = bounds(model, Split(x, torch.zeros(200, dtype=torch.long)))["neg_elbo"]
+    assert bound.value > float(-evidence.mean())
+    assert bound.value < float(-evidence.mean()) + 3.0  # an untrained encoder is near its prior: not vacuous
+
+
+def test_without_patterns_or_labels_what_needs_them_is_left_out(trained):
+    fresh = SparseVAE(trained.data.shape, 4)
+    assert "neg_elbo_mixture" not in bounds(fresh, trained.data.test)
+    unlabelled = Split(trained.data.test.x, torch.full_like(trained.data.test.y, -1))
+    got = bounds(trained.model, unlabelled)
+    assert "neg_elbo_given_class" not in got
+    assert got["neg_elbo_mixture"].value == pytest.approx(
+        bounds(trained.model, trained.data.test)["neg_elbo_mixture"].value
+    )
+
+
+def test_codes_without_their_reconstruction_are_refused(trained, make_codes):
+    with pytest.raises(InputError, match="carry their reconstruction"):
+        bounds(trained.model, make_codes(np.full((3, 16), 0.5), [0, 1, 2]))
+
+
+def test_codes_and_samples_give_the_same(trained):
+    codes = encode_dataset(trained.model, trained.data.test, accelerator="cpu")
+    assert bounds(trained.model, codes) == bounds(trained.model, trained.data.test)
