@@ -1,0 +1,236 @@
+"""The figures of a report: which latents, classes and samples of a run are shown, each drawn by `plots` as SVG.
+
+Nothing is chosen for its looks: latents by what they do, classes by how many samples they have, samples as they come.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import dendrogram, linkage
+from scipy.spatial.distance import squareform
+
+from cospike import plots, runs
+from cospike._types import UNLABELLED
+from cospike.codes import Codes
+from cospike.factors import KINDS, Factor, class_overlap, explain, traverse
+from cospike.generation import decode_mean, generate
+from cospike.model import SparseVAE
+
+_MAX_CLASSES, _MAX_LATENTS, _MAX_TRAVERSALS = 24, 60, 24  # what a reader takes in, and a page of 3 MB holds
+_MAX_COLOUR_TRAVERSALS = 16
+_COLUMNS, _STEPS, _CLASSES_PER_CARD = 8, 6, 5  # pictures a row, values of a slab
+
+
+@dataclass(frozen=True, eq=False)
+class RunView:
+    """A finished run, and what of it is shown.
+
+    Attributes:
+        name: of its folder.
+        config: of the run.
+        model: of the run.
+        codes: of the held-out samples; they know the classes shown only.
+        classes: indices of these in the data.
+        n_present: number of classes with held-out samples.
+        n_unlabelled: number of held-out samples without a class.
+        factors: of all latents and classes.
+        history: a row an epoch.
+        previews: a few held-out samples ``x``, and their rows in the codes, ``index``.
+    """
+
+    name: str
+    config: dict[str, Any]
+    model: SparseVAE
+    codes: Codes
+    classes: Int[np.ndarray, " class"]
+    n_present: int
+    n_unlabelled: int
+    factors: tuple[Factor, ...]
+    history: list[dict[str, Any]]
+    previews: dict[str, np.ndarray]
+
+    @classmethod
+    def read(cls, run: Path) -> "RunView":
+        """From the folder of a run, and nothing else."""
+        model, (codes,) = runs.load(run), runs.read_codes(run, ("test",))
+        counts = codes.class_counts()
+        present = int(np.count_nonzero(counts))
+        classes = np.sort(np.argsort(-counts, kind="stable")[: min(_MAX_CLASSES, present)])
+        place = np.full(codes.n_classes + 1, UNLABELLED)  # the last entry, place[-1], is that of unlabelled rows
+        place[classes] = np.arange(len(classes))
+        names = tuple(codes.class_names[label] for label in classes)
+        return cls(
+            name=run.resolve().name,
+            config=runs.read_config(run),
+            model=model,
+            codes=replace(codes, labels=place[codes.labels], class_names=names),
+            classes=classes,
+            n_present=present,
+            n_unlabelled=int(np.count_nonzero(codes.labels == UNLABELLED)),
+            factors=explain(model, codes),
+            history=runs.read_history(run),
+            previews=runs.read_arrays(run, "previews.npz"),
+        )
+
+    @property
+    def used(self) -> list[Factor]:
+        """The latents that do something; those that do most, where there are too many to show."""
+        return most_important([factor for factor in self.factors if factor.kind != "dead"], _MAX_LATENTS)
+
+    @property
+    def are_images(self) -> bool:
+        """Whether a sample is a picture, grey or in colour."""
+        shape = self.model.shape
+        return len(shape) == 3 and shape[0] in (1, 3) and min(shape[1:]) > 1
+
+    @property
+    def n_traversals(self) -> int:
+        """How many latents are traversed: colour takes three times the room."""
+        return _MAX_COLOUR_TRAVERSALS if self.are_images and self.model.shape[0] == 3 else _MAX_TRAVERSALS
+
+    def pictures(self, x: Float[np.ndarray, "*samples"]) -> Float[np.ndarray, "*pictures"]:
+        """Samples [..., channel, height, width] as pictures [..., height, width, channel] in 0 … 1."""
+        low, high = 0.0, 1.0
+        if self.model.settings["likelihood"] != "bernoulli" and self.previews["x"].size:
+            low, high = map(float, np.quantile(self.previews["x"], (0.005, 0.995)))
+        return np.moveaxis(np.clip((x - low) / max(high - low, 1e-12), 0, 1), -3, -1)
+
+
+def most_important(factors: Iterable[Factor], n: int) -> list[Factor]:
+    """The ``n`` factors that do most in all, in the order of the table."""
+    factors = list(factors)
+    kept = sorted(factors, key=lambda factor: -factor.usage * factor.effect)[:n]
+    return [factor for factor in factors if factor in kept]
+
+
+def overlap(view: RunView) -> tuple[list[int], str | None]:
+    """Leaf order of the classes shown, and the figure of their overlap; None for fewer than two classes."""
+    n = view.codes.n_classes
+    if n < 2:
+        return list(range(n)), None
+    overlap = class_overlap(view.codes)
+    distances = squareform(np.maximum(1 - (overlap + overlap.T) / 2, 0), checks=False)
+    tree = dendrogram(linkage(distances, method="average", optimal_ordering=True), no_plot=True)
+    order = tree["leaves"]
+    branches = [([(x - 5) / 10 for x in xs], ys) for xs, ys in zip(tree["icoord"], tree["dcoord"], strict=True)]
+    names = [view.codes.class_names[label] for label in order]
+    figure = plots.overlap_figure(overlap[np.ix_(order, order)], names, branches)
+    return order, plots.to_svg(figure, f"Matrix of the overlap of classes in the order {', '.join(names)}, with a tree")
+
+
+def pattern(view: RunView, order: Sequence[int]) -> str | None:
+    """Classes × latents, so ordered that shared latents stand left and each class's own make a staircase."""
+    if not view.used or not len(order):
+        return None
+    place = {view.codes.class_names[label]: i for i, label in enumerate(order)}
+
+    def staircase(factor: Factor) -> tuple[int, list[int]]:
+        owners = sorted(place[name] for name in factor.classes if name in place)
+        return KINDS.index(factor.kind), owners if factor.kind in ("group", "class-specific") else []
+
+    factors = sorted(view.used, key=staircase)
+    latents = [factor.latent for factor in factors]
+    means = view.codes.class_means()[np.ix_(order, latents)]
+    figure = plots.pattern_figure(means, list(place), latents, [factor.kind for factor in factors])
+    return plots.to_svg(figure, f"Heat map of {len(order)} classes by {len(latents)} latents: mean active_probs")
+
+
+def traversal(view: RunView, factor: Factor) -> str:
+    """What a factor does to a few samples: its spike off, its slab from low to high, and the difference."""
+    rows = _typical_rows(view.codes, factor)
+    outputs = traverse(view.model, view.codes, factor, rows, steps=_STEPS)
+    names = [view.codes.class_names[label] if label != UNLABELLED else "" for label in view.codes.labels[rows]]
+    alt = f"Latent {factor.latent} off, then {factor.low:.1f} to {factor.high:.1f}, in samples of {', '.join(names)}"
+    if not view.are_images:
+        lines = outputs.reshape(*outputs.shape[:2], -1)
+        colors = [plots.INK, *plots.blend(_STEPS)]
+        return plots.to_svg(plots.profile_figure(lines, names, colors=colors, dashed=[0]), alt)
+    pictures = view.pictures(outputs)
+    pictures = np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
+    far = -1 if abs(factor.high) >= abs(factor.low) else 1  # the end of the range that differs most from 0
+    change = plots.difference_pictures(pictures[:, far] - pictures[:, 0])
+    low, high = (f"{value:.1f}".replace("-", "\N{MINUS SIGN}") for value in (factor.low, factor.high))
+    columns = ["off", low, *[""] * (_STEPS - 2), high, "change"]
+    figure = plots.picture_figure(
+        np.concatenate([pictures, change[:, None]], axis=1), names, columns, column_breaks=(1, _STEPS + 1)
+    )
+    return plots.to_svg(figure, f"{alt}; last, the change from off to {high if far < 0 else low}")
+
+
+def _typical_rows(codes: Codes, factor: Factor) -> Int[np.ndarray, " row"]:
+    """The first samples in which the latent is active: of several classes that use it, or more of a few."""
+    active = codes.active()[:, factor.latent]
+    owners = [label for label, name in enumerate(codes.class_names) if name in factor.classes]
+    if not owners:
+        return np.flatnonzero(active)[:3]
+    chosen = [owners[round(place)] for place in np.linspace(0, len(owners) - 1, min(5, len(owners)))]
+    each = max(1, 3 // len(chosen))
+    rows = [np.flatnonzero(active & (codes.labels == label))[:each] for label in chosen]
+    return np.concatenate(rows)
+
+
+def reconstructions(view: RunView) -> Iterator[str]:
+    """A few held-out samples of each class, above what the model makes of their codes."""
+    index, x = view.previews["index"], view.previews["x"]
+    made = decode_mean(view.model, torch.from_numpy(view.codes.values()[index]))
+    labels = view.codes.labels[index]
+    for group in _cards(np.unique(labels[labels != UNLABELLED])):
+        names = [view.codes.class_names[label] for label in group]
+        rows = [np.flatnonzero(labels == label)[:_COLUMNS] for label in group]
+        alt = f"Held-out samples of {', '.join(names)}, and their reconstructions"
+        if view.are_images:
+            pairs = np.stack([_padded(part[row]) for row in rows for part in (x, made)])
+            figure = plots.picture_figure(view.pictures(pairs), names, rows_per_name=2)
+        else:
+            lines = np.stack([np.stack([x[row[0]], made[row[0]]]).reshape(2, -1) for row in rows])
+            figure = plots.profile_figure(lines, names, colors=[plots.INK, plots.VERMILLION])
+        yield plots.to_svg(figure, alt)
+
+
+def class_samples(view: RunView) -> Iterator[str]:
+    """New samples of each class, from its pattern."""
+    if view.model.class_patterns is None:
+        return
+    for group in _cards(np.arange(view.codes.n_classes)):
+        names = [view.codes.class_names[label] for label in group]
+        samples = [generate(view.model, _COLUMNS, label=int(view.classes[label]), seed=int(label)) for label in group]
+        yield plots.to_svg(_sample_figure(view, np.stack(samples), names), f"New samples of {', '.join(names)}")
+
+
+def prior_samples(view: RunView) -> str:
+    """New samples of no class in particular."""
+    rows = 3 if view.are_images else 1
+    samples = generate(view.model, rows * _COLUMNS).reshape(rows, _COLUMNS, *view.model.shape)
+    return plots.to_svg(_sample_figure(view, samples, [""] * rows), "New samples from the fixed prior")
+
+
+def _sample_figure(view: RunView, samples: Float[np.ndarray, "row sample *event"], names: Sequence[str]) -> Figure:
+    if view.are_images:
+        return plots.picture_figure(view.pictures(samples), names)
+    lines = samples.reshape(*samples.shape[:2], -1)
+    return plots.profile_figure(lines, names, colors=[plots.BLUE] * _COLUMNS)
+
+
+def _padded(samples: Float[np.ndarray, "sample *event"]) -> Float[np.ndarray, "column *event"]:
+    """A full row of pictures; NaN, which is not drawn, where there are no more."""
+    missing = np.full((_COLUMNS - len(samples), *samples.shape[1:]), np.nan, dtype=samples.dtype)
+    return np.concatenate([samples, missing])
+
+
+def _cards(labels: Int[np.ndarray, " class"]) -> list[np.ndarray]:
+    return np.array_split(labels, -(-len(labels) // _CLASSES_PER_CARD)) if len(labels) else []
+
+
+def curves(history: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float, str]]:
+    """Each term, its last value on the validation data, and its figure."""
+    for name in history[0] if history else ():
+        if f"validation_{name}" in history[0]:
+            train, validation = ([row[key] for row in history] for key in (name, f"validation_{name}"))
+            figure = plots.curve_figure([row["epoch"] for row in history], train, validation)
+            yield name, validation[-1], plots.to_svg(figure, f"{name} over epochs, training and validation")

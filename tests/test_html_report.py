@@ -1,0 +1,266 @@
+"""The page: one file that loads and runs nothing, says what the numbers say, and copes with every kind of run."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from cospike import metrics, runs
+from cospike._errors import InputError
+from cospike.codes import Codes
+from cospike.html_report import report
+from cospike.model import SparseVAE
+
+SECTIONS = set(
+    "measures pattern factors overlap traversals reconstructions samples training settings limits".split()  # noqa: SIM905
+)
+EVIL = '<script>alert("1")</script>'
+OFF, ON = 1e-4, 0.98
+
+
+@pytest.fixture(autouse=True)
+def few_pairs(monkeypatch):
+    monkeypatch.setattr(metrics, "N_PAIRS", 500)
+
+
+def make_run(
+    folder,
+    *,
+    shape=(1, 6, 6),
+    n_classes=3,
+    names=None,
+    per_class=6,
+    labels=None,
+    probs=None,
+    likelihood="bernoulli",
+    active_prior=0.01,
+    objective="class-consistent",
+):
+    """A run that was never trained: codes with a global latent, a group's, one for each class, and dead ones."""
+    rng = np.random.default_rng(0)
+    names = names or tuple(f"class {i}" for i in range(n_classes))
+    labels = np.repeat(np.arange(n_classes), per_class) if labels is None else np.asarray(labels)
+    n, d = len(labels), n_classes + 4
+    if probs is None:
+        probs = np.full((n, d), OFF)
+        probs[:, 0] = ON
+        probs[labels < n_classes - 1, 1] = ON
+        probs[np.arange(n)[labels >= 0], 2 + labels[labels >= 0]] = ON
+    d = probs.shape[1]
+    codes = Codes(
+        active_probs=probs.astype("float32"),
+        slab_loc=rng.normal(0, 2, (n, d)).astype("float32"),
+        slab_scale=np.full((n, d), 0.3, dtype="float32"),
+        labels=labels,
+        class_names=names,
+        prior_probs=np.full(d, active_prior, dtype="float32"),
+        reconstruction=rng.gamma(2.0, 10.0, n).astype("float32"),
+    )
+    model = SparseVAE(shape, d, hidden=(8,), likelihood=likelihood, active_prior=active_prior)
+    model.set_class_patterns(codes)
+    config = {
+        "schema_version": runs.SCHEMA_VERSION,
+        "cospike": "0.1.0",
+        "torch": "2",
+        "model": model.settings,
+        "objective": {"name": objective, "within": 5.0},
+        "training": {"epochs": 2, "seed": 0},
+        "data": {"name": "toys", "fingerprint": "abc", "class_names": list(names), "rows": {"test": n}},
+    }
+    terms = {"loss": 9.0, "within": 1.0, "validation_loss": 8.0, "validation_within": 1.0}
+    history = [{"epoch": epoch, "seconds": 1.0, **terms} for epoch in (1, 2)]
+    folder.mkdir(parents=True)
+    runs.write_atomic(folder / "config.json", json.dumps(config))
+    runs.save_tensors(folder, "weights.safetensors", model.state_dict())
+    runs.save_codes(folder, {"test": codes, "train": codes})
+    runs.write_history(folder, history)
+    index = np.flatnonzero(labels >= 0)[::2]
+    runs.save_arrays(folder, "previews.npz", {"index": index, "x": rng.random((len(index), *shape), dtype="float32")})
+    return folder
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements, its text, and whatever it would load."""
+
+    VOID = ("meta", "img", "br", "link", "input", "hr")
+
+    def __init__(self, path):
+        super().__init__()
+        self.source = path.read_text()
+        self.tags, self.ids, self.loads, self.links, self.open, self.words = [], [], [], [], [], []
+        self.csp = ""
+        self.feed(self.source)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        if attrs.get("http-equiv") == "Content-Security-Policy":
+            self.csp = attrs["content"]
+        self.links += [attrs["href"]] if tag == "a" else []
+        self.loads += [value for name, value in attrs.items() if name in ("src", "href", "xlink:href") and tag != "a"]
+        assert not any(name.startswith("on") for name in attrs), attrs
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.open.remove(tag) if tag in self.open else None
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def check(path):
+    """What holds of every page."""
+    page = Page(path)
+    assert not page.open
+    assert "default-src 'none'" in page.csp
+    assert "script" not in page.tags
+    assert not {"link", "iframe", "object", "embed", "form"} & set(page.tags)
+    assert all(re.match(r"data:image/png;base64,|#", load) for load in page.loads)
+    assert not re.search(r"@import|url\((?!#)", page.source)
+    assert set(page.ids) >= SECTIONS
+    anchors = [link[1:] for link in page.links if link.startswith("#")]
+    assert set(anchors) <= set(page.ids)
+    assert page.links[-1].startswith("https://arxiv.org/")
+    assert not re.search(r"\bnan\b|Undefined", page.text)
+    assert len(page.source) < 3_000_000
+    return page
+
+
+def test_a_page_reads_the_run(tmp_path):
+    page = check(report(make_run(tmp_path / "first")))
+    assert "toys class-consistent objective" in page.text
+    assert "Of 7 latents, 5 are in use, 2.7 at a time: 1 serves all or nearly all classes" in page.text
+    assert "1 serves a group of classes, 3 serve one class each" in page.text
+    assert "Two samples of one class share 100 % of their active latents" in page.text.replace("\xa0", " ")
+    assert "cs.load('first')" in page.text
+    assert "unofficial implementation" in page.text
+    assert "cospike's own" in page.text
+    assert {f"latent-{i}" for i in range(5)} <= set(page.ids)
+    assert page.source.count("<svg") > 15
+    assert page.source.count("<svg") == page.source.count('<svg class="bars" role="img"') + page.source.count(
+        '<svg role="img" aria-label="'
+    )
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path):
+    run = make_run(tmp_path / "run")
+    first = report(run).read_bytes()
+    shutil.copytree(run, tmp_path / "elsewhere" / "run")
+    assert report(tmp_path / "elsewhere" / "run").read_bytes() == first
+    assert str(tmp_path) not in first.decode()
+
+
+def test_names_that_a_user_gives_are_text(tmp_path):
+    run = make_run(tmp_path / EVIL.replace("/", "_"), names=(EVIL, "$x$ & <b>", "{{ 7 * 7 }}"), objective=EVIL)
+    page = check(report(run))
+    assert EVIL in page.text
+    assert "$x$ & <b>" in page.text
+    assert "{{ 7 * 7 }}" in page.text
+    assert "<script" not in page.source
+
+
+RUNS = {
+    "vectors": {"shape": (12,), "likelihood": "gaussian"},
+    "matrices": {"shape": (2, 40), "likelihood": "gaussian"},
+    "colour": {"shape": (3, 16, 16)},
+    "wide": {"shape": (1, 9, 70), "likelihood": "gaussian"},
+    "one class": {"n_classes": 1},
+    "two classes": {"n_classes": 2},
+    "thirty classes": {"n_classes": 30, "per_class": 2},
+    "an empty class": {"labels": [0] * 5 + [1] * 3 + [-1] * 7},
+    "no labels": {"labels": [-1] * 9},
+}
+
+
+@pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
+def test_any_run_gives_a_page(tmp_path, options):
+    page = check(report(make_run(tmp_path / "run", **options)))
+    if len(options.get("shape", (1, 6, 6))) < 3:
+        assert "Each panel is the code of one held-out sample" in page.text
+    if options.get("n_classes") == 30:
+        assert "Figures show the 24 classes with most held-out samples, of 30; numbers count all." in page.text
+    if options.get("n_classes") == 1:
+        assert "fewer than two labelled classes" in page.text
+    if -1 in options.get("labels", ()):
+        assert "held-out samples are unlabelled" in page.text
+        assert "held-out sample and cannot be judged" in page.text
+
+
+def test_a_model_without_spikes_is_said_to_have_none(tmp_path):
+    page = check(report(make_run(tmp_path / "run", probs=np.ones((18, 26)), active_prior=1.0, objective="vae")))
+    assert "All 26 latents are always on" in page.text
+    assert "The 24 latents that do most are shown, of 26 in use." in page.text
+    assert "Two samples of one class share" not in page.text
+
+
+def test_a_dead_model_is_said_to_be_dead(tmp_path):
+    page = check(report(make_run(tmp_path / "run", probs=np.full((18, 7), OFF))))
+    assert "None of the 7 latents is in use" in page.text
+    assert page.text.count("No latent is in use, so there is nothing to show.") == 3
+
+
+def test_no_history_and_no_previews_are_said(tmp_path):
+    run = make_run(tmp_path / "run")
+    (run / "history.jsonl").unlink()
+    runs.save_arrays(run, "previews.npz", {"index": np.zeros(0, dtype=int), "x": np.zeros((0, 1, 6, 6), "float32")})
+    page = check(report(run))
+    assert "The run has no history." in page.text
+    assert "The run keeps no labelled held-out samples to show." in page.text
+
+
+def test_runs_stand_side_by_side_and_the_best_is_marked(tmp_path):
+    run, dead = make_run(tmp_path / "a"), make_run(tmp_path / "b", probs=np.full((18, 7), OFF))
+    page = check(report(run, compare=[dead]))
+    assert "class-consistent (a)" in page.text
+    assert "class-consistent (b)" in page.text
+    assert "only the objective differs" in page.text
+    within, between = (re.search(rf"Agreement {which}.*? [↑↓]", page.text)[0] for which in ("within", "between"))
+    assert re.search(r" 100\.0 ★ 0\.0 ↑$", within)
+    assert re.search(r" \d+\.\d ★ 0\.0 ↓$", between)  # what has no active latent does not win at differing
+    assert not (dead / "report.html").exists()
+    config = runs.read_config(dead)
+    config["training"]["epochs"] = 99
+    runs.write_atomic(dead / "config.json", json.dumps(config))
+    page = check(report(run, compare=[dead]))
+    assert "the runs differ in training.epochs: compare with care" in page.text
+
+
+def test_what_is_no_run_is_refused_in_a_line(tmp_path):
+    run = make_run(tmp_path / "run")
+    for arguments, options in (((tmp_path / "none",), {}), ((run,), {"compare": [tmp_path]})):
+        with pytest.raises(InputError, match="Is it the folder of a run") as error:
+            report(*arguments, **options)
+        assert "\n" not in str(error.value)
+    (run / "codes.npz").unlink()
+    with pytest.raises(InputError, match="Was the run finished"):
+        report(run)
+    assert not (run / "report.html").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_a_line(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    run = make_run(tmp_path / "run")
+    monkeypatch.setattr(runs, "write_atomic", refuse)
+    with pytest.raises(InputError, match="Permission denied"):
+        report(run)
+
+
+def test_a_trained_run_has_its_page(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    page = check(report(run))
+    assert "digits class-consistent objective" in page.text
