@@ -1,1 +1,88 @@
-"""cospike."""
+"""Sparse generative models whose active latents agree within a class, and the tools to read them.
+
+Three nouns: `SpikeSlab`, a distribution; `SparseVAE`, a module; `Codes`, arrays. Five verbs: `fit`,
+`encode_dataset`, `measure`, `explain`, `report`. Left of `Codes` is torch, right of it is NumPy. Read the sources in
+this order: `spike_slab`, `information`, `divergence`, `objective`, `model`, `train`, `metrics`, `factors`.
+
+Names load on first use, so that work on arrays alone, and `cospike --help`, never load torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cospike._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from cospike._errors import InputError
+    from cospike.codes import Codes
+    from cospike.data import Dataset, Split, from_arrays, load_dataset
+    from cospike.evaluation import evaluate
+    from cospike.factors import Factor, explain, traverse
+    from cospike.generation import generate
+    from cospike.html_report import report
+    from cospike.information import pairwise_js, spike_information
+    from cospike.likelihood import bounds
+    from cospike.metrics import Measurement, measure
+    from cospike.model import SparseVAE
+    from cospike.objective import Objective, Schedule
+    from cospike.runs import load
+    from cospike.spike_slab import SpikeSlab
+    from cospike.train import encode_dataset, fit
+
+_HOMES = {
+    "_errors": ("InputError",),
+    "codes": ("Codes",),
+    "data": ("Dataset", "Split", "from_arrays", "load_dataset"),
+    "evaluation": ("evaluate",),
+    "factors": ("Factor", "explain", "traverse"),
+    "generation": ("generate",),
+    "html_report": ("report",),
+    "information": ("pairwise_js", "spike_information"),
+    "likelihood": ("bounds",),
+    "metrics": ("Measurement", "measure"),
+    "model": ("SparseVAE",),
+    "objective": ("Objective", "Schedule"),
+    "runs": ("load",),
+    "spike_slab": ("SpikeSlab",),
+    "train": ("encode_dataset", "fit"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Codes",
+    "Dataset",
+    "Factor",
+    "InputError",
+    "Measurement",
+    "Objective",
+    "Schedule",
+    "SparseVAE",
+    "SpikeSlab",
+    "Split",
+    "bounds",
+    "encode_dataset",
+    "evaluate",
+    "explain",
+    "fit",
+    "from_arrays",
+    "generate",
+    "load",
+    "load_dataset",
+    "measure",
+    "pairwise_js",
+    "report",
+    "spike_information",
+    "traverse",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'cospike' has no attribute {name!r}")
+    value = getattr(import_module(f"cospike.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -102,28 +102,33 @@ class _MeanPairwiseJS(torch.autograd.Function):
 
 
 def _integrate(logits: Tensor, groups: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-    """Value [latent] and gradient [batch, latent] by the trapezoid rule in ln t (module docstring)."""
+    """Value [latent] and gradient [batch, latent] by the trapezoid rule in ln t (module docstring).
 
-    def centred(rows: Tensor) -> Tensor:
-        sums = rows.new_zeros(2, len(sizes), rows.shape[2]).index_add_(1, groups, rows)
-        return rows - (sums / sizes[:, None])[:, groups]
+    Both sides of the integral, γ and 1 − γ, lie side by side in one array, and every node works in place: fresh
+    memory would cost more than the arithmetic.
+    """
+    probs = torch.cat([logits.sigmoid(), (-logits).sigmoid()], dim=1)
+    sums, deviation = probs.new_empty(len(sizes), probs.shape[1]), torch.empty_like(probs)
 
-    probs = torch.stack([logits.sigmoid(), (-logits).sigmoid()])
-    spread = centred(probs)
+    def centre(rows: Tensor) -> Tensor:
+        means = sums.zero_().index_add_(0, groups, rows).div_(sizes[:, None])
+        return torch.sub(rows, torch.index_select(means, 0, groups, out=deviation), out=deviation)
+
     tail = _STEP * (_FIRST_NODE - _FIRST_NODE**2 / 3.0)  # Σ over the nodes below the first one
-    value = tail * spread.square()
-    gradient = tail * spread
+    value = tail * centre(probs).square()
+    gradient = tail * deviation
     node, decay = _FIRST_NODE, torch.expm1(-_FIRST_NODE * probs)  # e^{−γt} − 1
     for _ in range(_N_NODES):
-        deviation = centred(decay)
+        centre(decay)
         value.addcmul_(deviation, deviation, value=_STEP / node)
         gradient.sub_(deviation.addcmul_(deviation, decay), alpha=_STEP)  # d e^{−γt}/dγ = −t e^{−γt}: t cancels
-        node, decay = 2.0 * node, decay * (2.0 + decay)  # (1 + u)² − 1
+        node *= 2.0
+        decay.add_(torch.addcmul(decay, decay, decay, out=deviation))  # u + (u + u²) = (1 + u)² − 1
 
     # Unbiased variance of each group, then the mean over the groups that have a pair.
     weight = _per_row(1.0 / (sizes - 1).double(), groups, sizes)
-    value, gradient = 0.5 * value * weight, gradient * weight
-    return value.sum((0, 1)), (gradient[0] - gradient[1]) * probs[0] * probs[1]
+    on, off = (gradient * weight * probs * probs.roll(logits.shape[1], 1)).chunk(2, dim=1)
+    return 0.5 * (value * weight).sum(0).unflatten(0, (2, -1)).sum(0), on - off
 
 
 def _visit_pairs(logits: Tensor, groups: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,16 +1,23 @@
 """`Objective`: a sum of named terms, and the only place that reduces to one number.
 
-    loss = reconstruction + w(t) · [ slab · slab_kl
-                                     + within · within + between · between + sparsity · sparsity
-                                     + sharing · spread ]
-           + pairwise · mean over latents of the paper's class loss
+    loss = reconstruction + pairwise · mean over latents of the paper's class loss
+           + w(t) · [ slab · slab_kl + within · within + between · between ]
+           + v(t) · [ sparsity · sparsity(α_t) + w(t) · sharing · spread ]
 
 Every term is in nats a sample: summed over pixels and latents (the paper's pairwise term alone is averaged over
 latents, as the paper says), averaged over the batch. The prices of the split are totals, not extras: (1, 1, 1)
-is VSC. w(t) is the warm-up.
+is VSC.
+
+**The warm-up** w(t) goes from 0 to 1. Sparsity is not freed meanwhile, but charged against a milder prior that
+tightens, α_t = early_prior^(1−w) · α^w, at v(t) = early_sparsity · (1−w) + w. With free sparsity every latent is on in
+every sample at first, and pruning then leaves a few that all classes share. With this one, patterns start sparse and
+differ between classes; `early_global` latents start always on, and are what global factors grow from
+(docs/design/0001-prior-annealing.md).
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
+from inspect import signature
 from typing import Any, NamedTuple, get_args
 
 import torch
@@ -22,6 +29,8 @@ from cospike._types import UNLABELLED
 from cospike.information import pairwise_js, spike_information
 from cospike.model import Output
 from cospike.spike_slab import Spikes, SpikeSlab, slab_kl, spike_kl
+
+_EARLY_GLOBAL_PRIOR = 0.95
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,9 @@ class Schedule:
         """The value when a share ``progress`` of training is done."""
         if progress >= self.until:
             return self.end
-        share = max(0.0, (progress - self.begin) / (self.until - self.begin))
+        if progress <= self.begin:
+            return self.start
+        share = (progress - self.begin) / (self.until - self.begin)
         return self.start + share * (self.end - self.start)
 
 
@@ -78,7 +89,11 @@ class Objective:
         distance: take the paper's loss as a distance (square root) instead of a divergence.
         spikes: how a gradient passes the spikes; "always-on" belongs to a model without spikes.
         sharpness: of the relaxed step, over training.
-        warm_up: weight of every KL term, over training; against collapse onto few latents.
+        warm_up: weight of the KL terms, over training; against collapse onto few latents.
+        early_prior: the prior P(latent ≠ 0) at the start of the warm-up.
+        early_global: so many latents start the warm-up as good as always on; most of them end as global factors,
+            if ``sharing`` lets them.
+        early_sparsity: weight of sparsity at the start of the warm-up.
 
     >>> Objective.class_consistent(sharing=0.3)
     Objective(name='class-consistent', ... sharing=0.3, ...)
@@ -95,6 +110,9 @@ class Objective:
     spikes: Spikes = "relaxed"
     sharpness: Schedule = field(default=Schedule(50.0, 200.0))
     warm_up: Schedule = field(default=Schedule(0.0, 1.0, until=0.5))
+    early_prior: float = 0.2
+    early_global: int = 0
+    early_sparsity: float = 0.8
 
     def __post_init__(self) -> None:
         """Refuse prices under which the objective has no minimum."""
@@ -104,8 +122,11 @@ class Objective:
                     f"'{name}' of Objective must be a finite price of at least 0, got {getattr(self, name)}. "
                     "A negative price is unstable: the term can be lowered without end."
                 )
-        if self.sharing > 1:
-            raise InputError(f"'sharing' of Objective must lie in 0 … 1, got {self.sharing}.")
+        for name, low in (("sharing", 0.0), ("early_sparsity", 0.0), ("early_prior", 1e-6)):
+            if not low <= getattr(self, name) <= 1 - low:
+                raise InputError(f"'{name}' of Objective must lie in {low} … {1 - low}, got {getattr(self, name)}.")
+        if self.early_global < 0:
+            raise InputError(f"'early_global' of Objective must be a number of latents, got {self.early_global}.")
         if self.spikes not in get_args(Spikes):
             raise InputError(
                 f"Unknown spikes {self.spikes!r} of Objective. {did_you_mean(self.spikes, get_args(Spikes))}"
@@ -132,15 +153,27 @@ class Objective:
     @classmethod
     def class_consistent(cls, *, within: float = 5.0, between: float = 0.0, sharing: float = 0.5) -> "Objective":
         """The default, cospike's own: straying from the class is dear, telling classes apart is free."""
-        return cls(name="class-consistent", within=within, between=between, sharing=sharing)
+        return cls(name="class-consistent", within=within, between=between, sharing=sharing, early_global=2)
 
     @classmethod
-    def preset(cls, name: str) -> "Objective":
-        """A preset by its name on the command line, such as "class-consistent"."""
+    def preset(cls, name: str, **settings: Any) -> "Objective":
+        """A preset by its name on the command line, with some of its settings.
+
+        Raises:
+            InputError: for an unknown name, or a setting that the preset does not have.
+
+        >>> Objective.preset("paper", pairwise=300.0).pairwise
+        300.0
+        """
         if name not in PRESETS:
             raise InputError(f"Unknown objective {name!r}. {did_you_mean(name, PRESETS)}")
-        preset: Objective = getattr(cls, name.replace("-", "_"))()
-        return preset
+        for setting in settings:
+            owners = [other for other in PRESETS if setting in signature(PRESETS[other]).parameters]
+            if name not in owners:
+                raise InputError(
+                    f"The objective {name!r} has no setting {setting!r}; it belongs to {', '.join(owners)}."
+                )
+        return PRESETS[name](**settings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and strings, for `config.json`."""
@@ -175,39 +208,46 @@ class Objective:
         of row are weighted by their share of the batch.
         """
         q, p = output.posterior, output.prior
-        parts = {
-            "reconstruction": -output.likelihood.log_prob(x).mean(),
-            "slab_kl": slab_kl(q, p).sum(-1).mean(),
-        }
-        prices: dict[str, float] = {"slab_kl": self.slab}
+        weight = self.warm_up(progress)
+        parts = {"reconstruction": -output.likelihood.log_prob(x).mean(), "slab_kl": slab_kl(q, p).sum(-1).mean()}
+        prices = {"reconstruction": 1.0, "slab_kl": weight * self.slab}
         if self.spikes != "always-on":
-            spike_parts, spike_prices = self._spike_terms(q, p, labels)
-            parts |= spike_parts
-            prices |= spike_prices
-        kl = torch.stack([price * parts[name] for name, price in prices.items()]).sum()
-        loss = parts["reconstruction"] + self.warm_up(progress) * kl
+            parts |= self._spike_parts(q, self._annealed(p, weight), labels)
+            prices |= self._spike_prices(weight)
         if self.pairwise:
             parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).mean()
-            loss = loss + self.pairwise * parts["pairwise"]
+            prices["pairwise"] = self.pairwise
+        loss = torch.stack([prices[name] * part for name, part in parts.items()]).sum()
         return Terms(loss, {name: part.detach() for name, part in parts.items()})
 
-    def _spike_terms(self, q: SpikeSlab, p: SpikeSlab, labels: Tensor) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """The spike KL in its parts, nats a sample, and their prices."""
+    def _spike_parts(self, q: SpikeSlab, p: SpikeSlab, labels: Tensor) -> dict[str, Tensor]:
+        """The spike KL in its parts, nats a sample."""
         labelled = labels != UNLABELLED
         share = labelled.float().mean()
         split = spike_information(q.active_logits, labels, p.active_probs)
-        parts: dict[str, Tensor] = {
-            "within": share * split.within.sum(),
-            "between": share * split.between.sum(),
-            "sparsity": share * split.sparsity.sum(),
-        }
-        prices: dict[str, float] = {"within": self.within, "between": self.between, "sparsity": self.sparsity}
-        if self.sharing:
-            parts["spread"], prices["spread"] = share * split.spread.sum(), self.sharing
+        parts = {name: share * part.sum() for name, part in split._asdict().items()}
         if not bool(labelled.all()):
             parts["unlabelled_spike_kl"] = (spike_kl(q, p).sum(-1) * ~labelled).mean()
-            prices["unlabelled_spike_kl"] = 1.0
-        return parts, prices
+        return parts
+
+    def _spike_prices(self, weight: float) -> dict[str, float]:
+        early = self.early_sparsity * (1.0 - weight) + weight
+        return {
+            "within": weight * self.within,
+            "between": weight * self.between,
+            "sparsity": early * self.sparsity,
+            "spread": early * weight * self.sharing,
+            "unlabelled_spike_kl": early,
+        }
+
+    def _annealed(self, p: SpikeSlab, weight: float) -> SpikeSlab:
+        """The prior on its way from its early values to its own α, along a geometric path."""
+        if weight == 1:
+            return p
+        early = torch.full_like(p.active_logits, self.early_prior)
+        early[: self.early_global] = _EARLY_GLOBAL_PRIOR
+        probs = early ** (1.0 - weight) * p.active_probs**weight
+        return SpikeSlab(probs.logit(), p.loc, p.scale, validate_args=False)
 
     @property
     def needs_labels(self) -> bool:
@@ -216,5 +256,10 @@ class Objective:
         return bool(self.pairwise) or not (alike or self.spikes == "always-on")
 
 
-PRESETS = ("class-consistent", "paper", "vsc", "vae")
-"""Names of the presets, the default first."""
+PRESETS: dict[str, Callable[..., Objective]] = {
+    "class-consistent": Objective.class_consistent,
+    "paper": Objective.paper,
+    "vsc": Objective.vsc,
+    "vae": Objective.vae,
+}
+"""The presets by name, the default first."""

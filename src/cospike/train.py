@@ -1,5 +1,6 @@
 """`fit` and `encode_dataset`: the only two loops over data."""
 
+import math
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -8,20 +9,22 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from cospike import __version__, runs
+from cospike import runs
 from cospike._errors import InputError
 from cospike._random import private_random_state
 from cospike._types import UNLABELLED
+from cospike._version import __version__
 from cospike.codes import Codes
 from cospike.data import Dataset, Split
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
-from cospike.trainer import ROWS_PER_PASS, Trainer, evaluating
+from cospike.trainer import ROWS_PER_PASS, Trainer, evaluating, steps_per_epoch
 
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
 _PREVIEWS_PER_CLASS = 8
+_STEPS = 2_000  # what codes need to settle; small data pass by more often
 
 
 def fit(
@@ -29,9 +32,9 @@ def fit(
     data: Dataset,
     *,
     objective: Objective | None = None,
-    epochs: int = 24,
+    epochs: int | None = None,
     batch_size: int | None = None,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 4e-3,
     seed: int = 0,
     patience: int | None = None,
     out: str | Path | None = None,
@@ -47,7 +50,7 @@ def fit(
         model: what to train; at the end it carries the class patterns of the training data.
         data: only ``train`` sets weights; ``validation`` alone decides about stopping; ``test`` is encoded at the end.
         objective: default `Objective.class_consistent()`.
-        epochs: passes over the training data.
+        epochs: passes over the training data; default 20, or as many as make 2,000 steps.
         batch_size: rows a step; default 500, or a tenth of the training data if that is less.
         learning_rate: of Adam, at the start; it falls to 0 along a line over the second half.
         seed: of the order of the data and of every draw.
@@ -71,6 +74,8 @@ def fit(
     objective = objective or Objective.class_consistent()
     if batch_size is None:
         batch_size = min(500, max(1, len(data.train) // 10))
+    if epochs is None:
+        epochs = max(20, math.ceil(_STEPS / steps_per_epoch(len(data.train), max(1, batch_size))))
     training = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -142,9 +147,17 @@ def _finish(model: SparseVAE, data: Dataset, run: Path | None, *, precision: Pre
     test = encode_dataset(model, data.test, precision=precision, accelerator=accelerator)
     runs.save_tensors(run, "weights.safetensors", model.state_dict())
     runs.save_codes(run, {"test": test, "train": train})
-    order = np.random.default_rng(0).permutation(len(test))
-    rows = np.concatenate([order[test.labels[order] == label][:_PREVIEWS_PER_CLASS] for label in range(test.n_classes)])
+    rows = _preview_rows(test)
     runs.save_arrays(run, "previews.npz", {"index": rows, "x": data.test.x[torch.from_numpy(rows)].numpy()})
+
+
+def _preview_rows(codes: Codes) -> np.ndarray:
+    """A few samples of each class, and of the unlabelled ones, drawn by a fixed seed."""
+    order = np.random.default_rng(0).permutation(len(codes))
+    labels = codes.labels[order]
+    return np.concatenate(
+        [order[labels == label][:_PREVIEWS_PER_CLASS] for label in range(UNLABELLED, codes.n_classes)]
+    )
 
 
 def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> dict[str, Any]:

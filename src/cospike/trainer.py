@@ -25,6 +25,11 @@ ROWS_PER_PASS = 2_000
 _STEPS_PER_CHECK = 20  # how often a step is shown and checked for NaN: each look waits for the device
 
 
+def steps_per_epoch(n_rows: int, batch_size: int) -> int:
+    """Steps of an epoch: its batches are equal to within a row, so that no runt of a few samples ends it."""
+    return max(1, round(n_rows / batch_size))
+
+
 @contextmanager
 def evaluating(model: SparseVAE) -> Iterator[None]:
     """Evaluation mode, and back."""
@@ -56,7 +61,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.x, self.y = (part.to(self.fabric.device) for part in (self.data.train.x, self.data.train.y))
-        self.n_steps = max(1, round(len(self.y) / self.training["batch_size"]))
+        self.n_steps = steps_per_epoch(len(self.y), self.training["batch_size"])
         optimizer = torch.optim.Adam(self.model.parameters(), lr=self.training["learning_rate"])
         self.module, self.optimizer = self.fabric.setup(self.model, optimizer)
         self.decay = Schedule(1.0, 0.0, begin=0.5)

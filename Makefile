@@ -1,0 +1,42 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Two OpenMP threads that spin for each other slow a shared machine down tenfold.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test check lint clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.runtime  ## Train three models on MNIST, compare them, and write the report
+	$(BIN)/cospike data fetch mnist
+	$(BIN)/cospike compare mnist --out runs/demo --resume
+
+test: $(VENV)/.dev lint  ## Everything: linters, types, layers, tests
+	$(BIN)/pytest -n 2
+
+check: $(VENV)/.dev lint  ## The quick core, under 90 seconds
+	$(BIN)/pytest -n 2 -m "not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/.pip: 
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet "pip>=25.1"
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.pip pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/pip install --quiet --constraint constraints.txt --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,5 @@
+"""`python -m cospike`."""
+
+from cospike.cli import main
+
+main()

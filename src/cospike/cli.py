@@ -1,0 +1,211 @@
+"""The command `cospike`. Results go to standard output, progress and notes to standard error.
+
+Exit codes: 0 done; 2 something given cannot be used, said in one line; 130 interrupted, with what is done saved.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+# Two OpenMP threads that spin for each other slow a busy machine down tenfold; this has to be set before torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from cyclopts import App, Parameter
+from cyclopts.config import Yaml
+
+from cospike._errors import InputError
+from cospike._version import __version__
+from cospike.options import Options
+
+if TYPE_CHECKING:
+    from cospike.data import Dataset
+
+ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vae"]
+_Flag = Parameter(negative="")
+_Options = Annotated[Options, Parameter(name="*", consume_multiple=True)]
+
+app = App(
+    name="cospike",
+    version=__version__,
+    help="""Sparse generative models whose active latents agree within a class, and the tools to read them.
+
+    Start with `cospike train digits --out runs/digits`, which needs no download, and open the report it names.
+    """,
+    help_format="markdown",
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+app.meta.suppress_keyboard_interrupt = False  # `main` says how to go on
+data_app = App(name="data", help="Data sets that cospike knows: list them, or fetch one.")
+app.command(data_app)
+
+
+@app.command
+def train(
+    data: str | None = None,
+    *,
+    out: Path,
+    objective: ObjectiveName = "class-consistent",
+    resume: Annotated[bool, _Flag] = False,
+    overwrite: Annotated[bool, _Flag] = False,
+    options: _Options = Options(),  # noqa: B008
+) -> None:
+    """Train a model on DATA, measure it on held-out rows, and write a report.
+
+    Args:
+        data: mnist, fashion-mnist, digits, or a folder of IDX files. Without one: mnist if it is at hand, else digits.
+        out: The folder of the run. Every epoch is saved there.
+        objective: What to minimise.
+        resume: Go on with the run in OUT, to the same bits; start it if there is none.
+        overwrite: Replace the run in OUT.
+        options: Settings.
+    """
+    from cospike.experiment import train_run
+    from cospike.html_report import report as write_report
+    from cospike.tables import print_measures
+
+    dataset = _load(data, options.seed)
+    evaluation = train_run(dataset, out, objective=objective, options=options, resume=resume, overwrite=overwrite)
+    print_measures({objective: evaluation.metrics})
+    print(write_report(out))
+
+
+@app.command
+def compare(
+    data: str | None = None,
+    *,
+    out: Path,
+    objectives: Annotated[tuple[ObjectiveName, ...], Parameter(consume_multiple=True, negative="")] = (
+        "vsc",
+        "paper",
+        "class-consistent",
+    ),
+    resume: Annotated[bool, _Flag] = False,
+    overwrite: Annotated[bool, _Flag] = False,
+    options: _Options = Options(),  # noqa: B008
+) -> None:
+    """Train several objectives alike (same network, data, epochs and seed) and set them side by side.
+
+    Args:
+        data: As in `cospike train`.
+        out: A folder; each objective has its run below it.
+        objectives: What to train; the report is that of the last one.
+        resume: Go on where a comparison was interrupted.
+        overwrite: Replace the runs below OUT.
+        options: Settings of all runs.
+    """
+    from cospike.experiment import compare as compare_objectives
+    from cospike.html_report import report as write_report
+    from cospike.tables import print_measures
+
+    dataset = _load(data, options.seed)
+    evaluations = compare_objectives(
+        dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
+    )
+    print_measures({name: evaluation.metrics for name, evaluation in evaluations.items()})
+    *others, last = objectives
+    print(write_report(out / last, compare=[out / name for name in others]))
+
+
+@app.command
+def report(
+    run: Path, *, compare: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = ()
+) -> None:
+    """Write the report of RUN, from its folder alone, and print its path.
+
+    Args:
+        run: The folder of a run.
+        compare: Other runs, whose measures stand beside.
+    """
+    from cospike.html_report import report as write_report
+
+    print(write_report(run, compare=compare))
+
+
+@app.command
+def measure(run: Path, *, json: Annotated[bool, _Flag] = False) -> None:
+    """Measure the held-out codes of RUN, from its folder alone.
+
+    Args:
+        run: The folder of a run.
+        json: Print `metrics.json` ({name: {value, unit, direction, how}}) instead of a table.
+    """
+    from cospike.evaluation import evaluate
+    from cospike.tables import print_measures
+
+    metrics = evaluate(run).metrics
+    if json:
+        print((run / "metrics.json").read_text(encoding="utf-8"), end="")
+    else:
+        print_measures({run.name: metrics}, everything=True)
+
+
+@data_app.default
+def list_data() -> None:
+    """List the data sets, with their licences and where they are found now."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from cospike.sources import list_datasets
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("name", "title", "licence", "where"):
+        table.add_column(column, overflow="fold")
+    for listing in list_datasets():
+        table.add_row(listing.name, listing.title, listing.licence, str(listing.where))
+    Console(highlight=False).print(table)
+
+
+@data_app.command
+def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
+    """Fetch a data set into the cache, check it against its published checksums, and print the folder.
+
+    Args:
+        name: The data set.
+    """
+    from cospike.sources import fetch_dataset
+
+    print(fetch_dataset(name, say=_note))
+
+
+@app.meta.default
+def _with_config(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    config: Annotated[Path | None, Parameter(help="A YAML file of options, such as `epochs: 40`.")] = None,
+) -> None:
+    if config is not None and not config.is_file():
+        raise InputError(f"'--config' must be a YAML file, got {config}, which is none.")
+    app.config = () if config is None else (Yaml(config, use_commands_as_keys=False),)
+    app(tokens)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; a user's mistake ends in one line, never in a traceback."""
+    try:
+        app.meta(arguments)
+    except (InputError, FloatingPointError) as error:
+        _note(f"cospike: {error}")
+        sys.exit(2)
+    except OSError as error:
+        _note(f"cospike: {error.strerror or error}: {error.filename or 'no file named'}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _note("cospike: interrupted. What is done is saved; the same command with --resume goes on.")
+        sys.exit(130)
+
+
+def _load(name: str | None, seed: int) -> "Dataset":
+    from cospike.data import load_dataset, load_default
+
+    if name is not None:
+        return load_dataset(name, seed=seed)
+    dataset, notice = load_default(seed=seed)
+    if notice:
+        _note(notice)
+    return dataset
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)

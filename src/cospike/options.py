@@ -1,0 +1,54 @@
+"""What a user sets on the command line or in a YAML file: one record, torch-free, so that `--help` stays light."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+_model = Group("Model", sort_key=1)
+_objective = Group("Objective", sort_key=2)
+_training = Group("Training", sort_key=3)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that decides a run, but its data, its objective and its folder."""
+
+    n_latents: Annotated[int, Parameter(group=_model)] = 60
+    """Latents offered; training uses as many as pay."""
+    network: Annotated[Literal["mlp", "conv"], Parameter(group=_model)] = "mlp"
+    """Fully connected, or convolutional (for images)."""
+    hidden: Annotated[tuple[int, ...], Parameter(group=_model, negative="")] = (400,)
+    """Widths of the fully connected layers of the encoder; the decoder mirrors them."""
+    likelihood: Annotated[Literal["bernoulli", "gaussian"], Parameter(group=_model)] = "bernoulli"
+    """bernoulli for values in 0 … 1, gaussian for any."""
+    active_prior: Annotated[float | None, Parameter(group=_model)] = None
+    """Share of samples in which a latent is expected to be active (default: 0.01, more for small data; 1 for vae)."""
+
+    within: Annotated[float | None, Parameter(group=_objective)] = None
+    """class-consistent: price of a nat by which a sample strays from its class."""
+    between: Annotated[float | None, Parameter(group=_objective)] = None
+    """class-consistent: price of a nat that the pattern tells about the class."""
+    sharing: Annotated[float | None, Parameter(group=_objective)] = None
+    """class-consistent: 0 copies global factors into every class, 1 shares all."""
+    pairwise: Annotated[float | None, Parameter(group=_objective)] = None
+    """paper: weight λ of the class loss."""
+    distance: Annotated[bool | None, Parameter(group=_objective, negative="")] = None
+    """paper: Jensen-Shannon distance instead of divergence."""
+    beta: Annotated[float | None, Parameter(group=_objective)] = None
+    """vae: weight of the KL."""
+
+    epochs: Annotated[int | None, Parameter(group=_training)] = None
+    """Passes over the training data (default: 20, or as many as make 2,000 steps)."""
+    batch_size: Annotated[int | None, Parameter(group=_training)] = None
+    """Rows a step (default: fitted to the data, at most 500)."""
+    learning_rate: Annotated[float, Parameter(group=_training)] = 4e-3
+    """Of Adam."""
+    patience: Annotated[int | None, Parameter(group=_training)] = None
+    """Stop after so many epochs without a better validation loss."""
+    seed: Annotated[int, Parameter(group=_training)] = 0
+    """Of the weights, the order of the data and every draw."""
+    precision: Annotated[Literal["32-true", "bf16-mixed"], Parameter(group=_training)] = "32-true"
+    """Numbers during training."""
+    accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_training)] = "auto"
+    """Where to train."""

@@ -1,0 +1,153 @@
+"""The command as a user types it: what it prints, what it leaves, and how it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cospike.cli import main
+
+QUICK = ("--epochs", "2", "--n-latents", "6", "--hidden", "32", "--accelerator", "cpu")
+
+
+def run(*arguments):
+    """The exit code of a command run in this process."""
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as exit_:
+        return exit_.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cli") / "digits"
+    assert run("train", "digits", "--out", out, *QUICK) == 0
+    return out
+
+
+@pytest.mark.slow
+def test_train_leaves_a_run_and_prints_measures_and_the_report(tmp_path, capsys):
+    assert run("train", "digits", "--out", tmp_path / "run", *QUICK) == 0
+    out, err = capsys.readouterr()
+    assert "neg_elbo" in out
+    assert out.strip().endswith("report.html")
+    assert err == ""  # not a terminal: no progress display
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {
+        "config.json", "weights.safetensors", "state.safetensors", "history.jsonl", "codes.npz", "previews.npz",
+        "metrics.json", "factors.csv", "report.html",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_measure_and_report_work_from_the_folder_alone(folder, capsys, tmp_path):
+    capsys.readouterr()
+    assert run("measure", folder, "--json") == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics == json.loads((folder / "metrics.json").read_text())
+    for entry in metrics.values():
+        assert set(entry) >= {"value", "unit", "direction", "how"}
+    assert run("measure", folder) == 0
+    assert "jaccard_within_specific_exact" in capsys.readouterr().out
+    assert run("report", folder) == 0
+    assert capsys.readouterr().out.strip() == str(folder / "report.html")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["class-consistent", "paper", "vsc", "vae"])
+def test_every_preset_trains_from_the_command_line(tmp_path, objective, capsys):
+    assert run("train", "digits", "--out", tmp_path / "run", "--objective", objective, *QUICK) == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["objective"]["name"] == objective
+
+
+@pytest.mark.slow
+def test_compare_trains_side_by_side_and_can_be_repeated(tmp_path, capsys):
+    command = ("compare", "digits", "--out", tmp_path, "--objectives", "vsc", "class-consistent", "--resume", *QUICK)
+    assert run(*command) == 0
+    first = capsys.readouterr().out
+    assert "vsc" in first
+    assert first.strip().endswith("class-consistent/report.html")
+    assert run(*command) == 0
+    assert capsys.readouterr().out == first
+
+
+@pytest.mark.slow
+def test_options_come_from_a_yaml_file_too(tmp_path, capsys):
+    (tmp_path / "options.yaml").write_text("epochs: 1\nn_latents: 7\n")
+    arguments = ("--hidden", "16", "--accelerator", "cpu", "--config", tmp_path / "options.yaml")
+    assert run("train", "digits", "--out", tmp_path / "run", *arguments) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["training"]["epochs"], config["model"]["n_latents"]) == (1, 7)
+
+
+def test_data_lists_every_set_with_its_licence(capsys):
+    assert run("data") == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("mnist", "fashion-mnist", "digits", "CC BY-SA 3.0", "MIT"))
+
+
+def test_help_teaches(capsys):
+    assert run("train", "--help") == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("--objective", "--resume", "fashion-mnist", "default"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "fasion-mnist", "--out", "{new}"), "Did you mean 'fashion-mnist'?"),
+        (("train", "digits", "--out", "{new}", "--objective", "vcs"), 'Did you mean "vsc"?'),
+        (("train", "digits", "--out", "{new}", "--epoch", "3"), "--epochs"),
+        (("trian", "digits"), 'Did you mean "train"?'),
+        (("train", "digits", "--out", "{new}", "--objective", "vsc", "--pairwise", "3"), "belongs to paper"),
+        (("train", "digits", "--out", "{new}", "--batch-size", "5000"), "at most the"),
+        (("train", "digits", "--out", "{new}", "--epochs", "0"), "'epochs'"),
+        (("train", "digits", "--out", "{new}", "--n-latents", "0"), "'n_latents'"),
+        (("train", "digits", "--out", "{new}", "--resume", "--overwrite"), "exclude each other"),
+        (("train", "digits", "--out", "{new}", "--config", "{new}.yaml"), "YAML"),
+        (("train", "digits", "--out", "/proc/nothing/run"), "can be written"),
+        (("measure", "{new}"), "No config.json"),
+        (("report", "{new}"), "No config.json"),
+        (("data", "fetch", "mnits"), 'Did you mean "mnist"?'),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_exit_code_2(tmp_path, capsys, arguments, message):
+    new = tmp_path / "new"
+    assert run(*(argument.format(new=new) for argument in arguments)) == 2
+    out, err = capsys.readouterr()
+    text = " ".join((out + err).replace("│", " ").split())
+    assert message in text
+    assert "Traceback" not in text
+    assert not new.exists()
+
+
+@pytest.mark.slow
+def test_an_existing_run_is_refused_without_a_flag(folder, capsys):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert run("train", "digits", "--out", folder, *QUICK) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "cospike", "train", "digits", "--out", str(out), "--accelerator", "cpu"]
+    options = ["--epochs", "3000", "--hidden", "16", "--n-latents", "4"]
+    process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, env={**os.environ})
+    deadline = time.monotonic() + 60
+    while not (out / "state.safetensors").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in err
+    assert "Traceback" not in err
+    epochs = len((out / "history.jsonl").read_text().splitlines())
+    assert 0 < epochs < 3000

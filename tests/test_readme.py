@@ -1,0 +1,36 @@
+"""What the README tells a reader to type works as it stands."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cospike.cli import main
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+COMMANDS = re.findall(r"^\$ cospike (.*)$", README, re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=[f"example {i}" for i in range(len(EXAMPLES))])
+def test_examples_run(tmp_path, monkeypatch, example):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {})
+
+
+@pytest.mark.slow
+def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert len(COMMANDS) >= 5
+    for command in COMMANDS:
+        main(shlex.split(command))
+        assert capsys.readouterr().out
+
+
+def test_links_within_the_repository_lead_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert links
+    for link in links:
+        assert (Path(__file__).parent.parent / link).exists(), link
