@@ -192,7 +192,7 @@ def test_unlabelled_rows_take_part(tmp_path):
     data = blobs(labels=labels)
     model = small(data)
     history = fit(model, data, epochs=2, batch_size=20, accelerator="cpu")
-    assert history[-1]["unlabelled_spike_kl"] > 0
+    assert history[-1]["unlabelled_information"] > 0
     assert model.class_patterns.batch_shape == (2, 5)
 
 

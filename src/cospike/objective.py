@@ -2,16 +2,16 @@
 
     loss = reconstruction + pairwise · mean over latents of the paper's class loss
            + w(t) · [ slab · slab_kl + within · within + between · between ]
-           + v(t) · [ sparsity · sparsity(α_t) + w(t) · sharing · spread ]
+           + sparsity · sparsity(α_t) + w(t) · sharing · spread
 
 Every term is in nats a sample: summed over pixels and latents (the paper's pairwise term alone is averaged over
 latents, as the paper says), averaged over the batch. The prices of the split are totals, not extras: (1, 1, 1)
 is VSC.
 
-**The warm-up** w(t) goes from 0 to 1. Sparsity is not freed meanwhile, but charged against a milder prior that
-tightens, α_t = early_prior^(1−w) · α^w, at v(t) = early_sparsity · (1−w) + w. With free sparsity every latent is on in
-every sample at first, and pruning then leaves a few that all classes share. With this one, patterns start sparse and
-differ between classes; `early_global` latents start always on, and are what global factors grow from
+**The warm-up** w(t) goes from 0 to 1. Sparsity is not free meanwhile: it is charged in full, against a milder prior
+that tightens, α_t = early_prior^(1−w) · α^w. With free sparsity every latent is on in every sample at first, and
+pruning then leaves a few that all classes share. With the annealed prior, patterns start sparse and differ between
+classes; `early_global` latents start always on, and are what global factors grow from
 (docs/design/0001-prior-annealing.md).
 """
 
@@ -28,7 +28,7 @@ from cospike._errors import InputError, did_you_mean
 from cospike._types import UNLABELLED
 from cospike.information import pairwise_js, spike_information
 from cospike.model import Output
-from cospike.spike_slab import Spikes, SpikeSlab, slab_kl, spike_kl
+from cospike.spike_slab import Spikes, SpikeSlab, slab_kl
 
 _EARLY_GLOBAL_PRIOR = 0.95
 
@@ -93,7 +93,6 @@ class Objective:
         early_prior: the prior P(latent ≠ 0) at the start of the warm-up.
         early_global: so many latents start the warm-up as good as always on; most of them end as global factors,
             if ``sharing`` lets them.
-        early_sparsity: weight of sparsity at the start of the warm-up.
 
     >>> Objective.class_consistent(sharing=0.3)
     Objective(name='class-consistent', ... sharing=0.3, ...)
@@ -112,7 +111,6 @@ class Objective:
     warm_up: Schedule = field(default=Schedule(0.0, 1.0, until=0.5))
     early_prior: float = 0.2
     early_global: int = 0
-    early_sparsity: float = 0.8
 
     def __post_init__(self) -> None:
         """Refuse prices under which the objective has no minimum."""
@@ -122,9 +120,10 @@ class Objective:
                     f"'{name}' of Objective must be a finite price of at least 0, got {getattr(self, name)}. "
                     "A negative price is unstable: the term can be lowered without end."
                 )
-        for name, low in (("sharing", 0.0), ("early_sparsity", 0.0), ("early_prior", 1e-6)):
-            if not low <= getattr(self, name) <= 1 - low:
-                raise InputError(f"'{name}' of Objective must lie in {low} … {1 - low}, got {getattr(self, name)}.")
+        if self.sharing > 1:
+            raise InputError(f"'sharing' of Objective must lie in 0 … 1, got {self.sharing}.")
+        if not 0 < self.early_prior < 1:
+            raise InputError(f"'early_prior' of Objective must lie between 0 and 1, got {self.early_prior}.")
         if self.early_global < 0:
             raise InputError(f"'early_global' of Objective must be a number of latents, got {self.early_global}.")
         if self.spikes not in get_args(Spikes):
@@ -151,9 +150,9 @@ class Objective:
         return cls(name="paper", pairwise=pairwise, distance=distance)
 
     @classmethod
-    def class_consistent(cls, *, within: float = 5.0, between: float = 0.0, sharing: float = 0.5) -> "Objective":
+    def class_consistent(cls, *, within: float = 6.0, between: float = 0.0, sharing: float = 0.5) -> "Objective":
         """The default, cospike's own: straying from the class is dear, telling classes apart is free."""
-        return cls(name="class-consistent", within=within, between=between, sharing=sharing, early_global=2)
+        return cls(name="class-consistent", within=within, between=between, sharing=sharing, early_global=1)
 
     @classmethod
     def preset(cls, name: str, **settings: Any) -> "Objective":
@@ -204,8 +203,9 @@ class Objective:
     ) -> Terms:
         """The loss of a batch when a share ``progress`` of training is done.
 
-        Rows labelled −1 take part in everything but the class terms: they add their plain spike KL, and both kinds
-        of row are weighted by their share of the batch.
+        Rows labelled −1 take part in everything but the class terms: they add their plain spike KL (in two parts,
+        what the pattern says about the sample, and sparsity), and both kinds of row are weighted by their share of
+        the batch.
         """
         q, p = output.posterior, output.prior
         weight = self.warm_up(progress)
@@ -227,17 +227,20 @@ class Objective:
         split = spike_information(q.active_logits, labels, p.active_probs)
         parts = {name: share * part.sum() for name, part in split._asdict().items()}
         if not bool(labelled.all()):
-            parts["unlabelled_spike_kl"] = (spike_kl(q, p).sum(-1) * ~labelled).mean()
+            rows = q.active_logits[~labelled]
+            split = spike_information(rows, labels.new_zeros(len(rows)), p.active_probs)  # as one class
+            parts["unlabelled_information"] = (1.0 - share) * split.within.sum()
+            parts["unlabelled_sparsity"] = (1.0 - share) * split.sparsity.sum()
         return parts
 
     def _spike_prices(self, weight: float) -> dict[str, float]:
-        early = self.early_sparsity * (1.0 - weight) + weight
         return {
             "within": weight * self.within,
             "between": weight * self.between,
-            "sparsity": early * self.sparsity,
-            "spread": early * weight * self.sharing,
-            "unlabelled_spike_kl": early,
+            "sparsity": self.sparsity,
+            "spread": weight * self.sharing,
+            "unlabelled_information": weight,
+            "unlabelled_sparsity": 1.0,
         }
 
     def _annealed(self, p: SpikeSlab, weight: float) -> SpikeSlab:

@@ -39,7 +39,7 @@ class Options:
     """vae: weight of the KL."""
 
     epochs: Annotated[int | None, Parameter(group=_training)] = None
-    """Passes over the training data (default: 20, or as many as make 2,000 steps)."""
+    """Passes over the training data (default: 24, or as many as make 2,400 steps)."""
     batch_size: Annotated[int | None, Parameter(group=_training)] = None
     """Rows a step (default: fitted to the data, at most 500)."""
     learning_rate: Annotated[float, Parameter(group=_training)] = 4e-3

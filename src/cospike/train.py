@@ -24,7 +24,7 @@ from cospike.trainer import ROWS_PER_PASS, Trainer, evaluating, steps_per_epoch
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
 _PREVIEWS_PER_CLASS = 8
-_STEPS = 2_000  # what codes need to settle; small data pass by more often
+_STEPS = 2_400  # what codes need to settle; small data pass by more often
 
 
 def fit(
@@ -50,7 +50,7 @@ def fit(
         model: what to train; at the end it carries the class patterns of the training data.
         data: only ``train`` sets weights; ``validation`` alone decides about stopping; ``test`` is encoded at the end.
         objective: default `Objective.class_consistent()`.
-        epochs: passes over the training data; default 20, or as many as make 2,000 steps.
+        epochs: passes over the training data; default 24, or as many as make 2,400 steps.
         batch_size: rows a step; default 500, or a tenth of the training data if that is less.
         learning_rate: of Adam, at the start; it falls to 0 along a line over the second half.
         seed: of the order of the data and of every draw.
@@ -75,7 +75,7 @@ def fit(
     if batch_size is None:
         batch_size = min(500, max(1, len(data.train) // 10))
     if epochs is None:
-        epochs = max(20, math.ceil(_STEPS / steps_per_epoch(len(data.train), max(1, batch_size))))
+        epochs = max(24, math.ceil(_STEPS / steps_per_epoch(len(data.train), max(1, batch_size))))
     training = {
         "epochs": epochs,
         "batch_size": batch_size,
