@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -16,14 +17,19 @@ class TrainingDisplay:
     """A bar of epochs above the terms of the objective; on standard error, and only where a terminal shows it.
 
     Args:
+        title: what is trained.
         epochs: how many there are.
         show: whether to show anything; default: if standard error is a terminal.
     """
 
-    def __init__(self, epochs: int, *, show: bool | None = None) -> None:
+    def __init__(self, title: str, epochs: int, *, show: bool | None = None) -> None:
         console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("epoch"), MofNCompleteColumn(), BarColumn(None), TimeRemainingColumn(), console=console
+            TextColumn(f"{escape(title)}, epoch"),
+            MofNCompleteColumn(),
+            BarColumn(None),
+            TimeRemainingColumn(),
+            console=console,
         )
         self._task = self._bar.add_task("", total=epochs)
         self._validation = ""

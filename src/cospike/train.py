@@ -93,7 +93,11 @@ def fit(
     trainer = Trainer(fabric, model, data, objective, training, run)
     if resuming:
         trainer.load()
-    with private_random_state(), Interrupt() as interrupt, TrainingDisplay(epochs, show=progress) as display:
+    with (
+        private_random_state(),
+        Interrupt() as interrupt,
+        TrainingDisplay(f"{objective.name} on {data.name}", epochs, show=progress) as display,
+    ):
         trainer.train(interrupt, display)
     _finish(model, data, run, precision=precision, accelerator=accelerator)
     return trainer.history
