@@ -77,6 +77,29 @@ def test_compare_trains_side_by_side_and_can_be_repeated(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_compare_gives_each_price_to_the_presets_that_have_it(tmp_path, capsys):
+    prices = ("--pairwise", "300", "--within", "4")
+    command = ("compare", "digits", "--objectives", "paper", "class-consistent", *QUICK)
+    assert run(*command, *prices, "--out", tmp_path / "a") == 0
+    configs = [
+        json.loads((tmp_path / "a" / name / "config.json").read_text()) for name in ("paper", "class-consistent")
+    ]
+    assert [(c["objective"]["pairwise"], c["objective"]["within"]) for c in configs] == [(300, 1), (0, 4)]
+    capsys.readouterr()
+    assert run(*command, "--beta", "2", "--out", tmp_path / "b") == 2
+    assert "belongs to vae" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.slow
+def test_compare_is_refused_before_the_first_run_if_a_later_one_is_in_the_way(tmp_path, capsys):
+    assert run("train", "digits", "--objective", "paper", "--out", tmp_path / "paper", *QUICK) == 0
+    assert run("compare", "digits", "--objectives", "vsc", "paper", "--out", tmp_path, *QUICK) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert not (tmp_path / "vsc").exists()
+
+
+@pytest.mark.slow
 def test_options_come_from_a_yaml_file_too(tmp_path, capsys):
     (tmp_path / "options.yaml").write_text("epochs: 1\nn_latents: 7\n")
     arguments = ("--hidden", "16", "--accelerator", "cpu", "--config", tmp_path / "options.yaml")

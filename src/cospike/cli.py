@@ -62,14 +62,18 @@ def train(
         overwrite: Replace the run in OUT.
         options: Settings.
     """
-    from cospike.experiment import train_run
+    from cospike.experiment import build_objective, train_run
     from cospike.html_report import report as write_report
+    from cospike.progress import working
     from cospike.tables import print_measures
 
     dataset = _load(data, options.seed)
-    evaluation = train_run(dataset, out, objective=objective, options=options, resume=resume, overwrite=overwrite)
+    built = build_objective(objective, options)
+    evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
     print_measures({objective: evaluation.metrics})
-    print(write_report(out))
+    with working("writing the report"):
+        path = write_report(out)
+    print(path)
 
 
 @app.command
@@ -98,6 +102,7 @@ def compare(
     """
     from cospike.experiment import compare as compare_objectives
     from cospike.html_report import report as write_report
+    from cospike.progress import working
     from cospike.tables import print_measures
 
     dataset = _load(data, options.seed)
@@ -106,7 +111,9 @@ def compare(
     )
     print_measures({name: evaluation.metrics for name, evaluation in evaluations.items()})
     *others, last = objectives
-    print(write_report(out / last, compare=[out / name for name in others]))
+    with working("writing the report"):
+        path = write_report(out / last, compare=[out / name for name in others])
+    print(path)
 
 
 @app.command

@@ -1,13 +1,16 @@
 """One run from options to measures, and several objectives side by side on the same network, data and seed."""
 
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 
 from cospike.data import Dataset
 from cospike.evaluation import Evaluation, evaluate
 from cospike.model import SparseVAE
-from cospike.objective import Objective
+from cospike.objective import PRESETS, Objective
 from cospike.options import Options
+from cospike.progress import working
+from cospike.runs import check_folder
 from cospike.train import fit
 
 DEMO_OBJECTIVES = ("vsc", "paper", "class-consistent")
@@ -20,27 +23,27 @@ def train_run(
     data: Dataset,
     out: Path,
     *,
-    objective: str = "class-consistent",
+    objective: Objective,
     options: Options | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Evaluation:
     """Build a model, train it into the folder ``out``, and measure it on held-out data."""
     options = options or Options()
-    prices = {name: value for name in _PRICES if (value := getattr(options, name)) is not None}
+    without_spikes = objective.spikes == "always-on" and options.active_prior is None
     model = SparseVAE(
         data.shape,
         options.n_latents,
         network=options.network,
         hidden=options.hidden,
         likelihood=options.likelihood,
-        active_prior=1.0 if objective == "vae" and options.active_prior is None else options.active_prior,
+        active_prior=1.0 if without_spikes else options.active_prior,
         seed=options.seed,
     )
     fit(
         model,
         data,
-        objective=Objective.preset(objective, **prices),
+        objective=objective,
         epochs=options.epochs,
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
@@ -52,7 +55,8 @@ def train_run(
         precision=options.precision,
         accelerator=options.accelerator,
     )
-    return evaluate(out)
+    with working(f"measuring {objective.name} on held-out data"):
+        return evaluate(out)
 
 
 def compare(
@@ -64,10 +68,31 @@ def compare(
     resume: bool = False,
     overwrite: bool = False,
 ) -> dict[str, Evaluation]:
-    """One run a preset, each in its folder below ``out``: same network, data, training and seed."""
-    evaluations = {}
+    """One run a preset, each in its folder below ``out``: same network, data, training and seed.
+
+    What would stop a later run (a setting that no preset has, a folder in the way) is refused before the first.
+    """
+    options = options or Options()
+    built = {name: build_objective(name, options, among=objectives) for name in objectives}
     for name in objectives:
-        evaluations[name] = train_run(
-            data, out / name, objective=name, options=options, resume=resume, overwrite=overwrite
-        )
-    return evaluations
+        check_folder(out / name, resume=resume, overwrite=overwrite)
+    return {
+        name: train_run(data, out / name, objective=objective, options=options, resume=resume, overwrite=overwrite)
+        for name, objective in built.items()
+    }
+
+
+def build_objective(name: str, options: Options, *, among: Sequence[str] = ()) -> Objective:
+    """The preset ``name`` with the prices that the options give, less those meant for others ``among`` the presets.
+
+    Raises:
+        InputError: for a price that none of them has.
+    """
+    given = {price: value for price in _PRICES if (value := getattr(options, price)) is not None}
+    accepted = {other: signature(PRESETS[other]).parameters for other in among if other in PRESETS}
+    own = {
+        price: value
+        for price, value in given.items()
+        if price in accepted.get(name, ()) or not any(price in parameters for parameters in accepted.values())
+    }
+    return Objective.preset(name, **own)

@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -65,6 +66,12 @@ class TrainingDisplay:
         """Move the bar on, and remember the validation loss."""
         self._validation = f"; validation loss {row['validation_loss']:.2f}"
         self._bar.update(self._task, completed=row["epoch"])
+
+
+def working(text: str) -> AbstractContextManager[object]:
+    """Show ``text`` beside a spinner while something takes its time; nothing where no terminal shows it."""
+    console = Console(stderr=True)
+    return console.status(escape(text)) if console.is_terminal else nullcontext()
 
 
 class Interrupt:

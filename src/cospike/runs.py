@@ -67,23 +67,10 @@ def open_run(run: Path, config: dict[str, Any], *, resume: bool = False, overwri
         InputError: if the folder holds a run and neither flag is given, if it holds something that is no run, or
             if the run was started with other settings.
     """
-    if resume and overwrite:
-        raise InputError("'resume' and 'overwrite' exclude each other: choose one.")
-    if run.exists() and not run.is_dir():
-        raise InputError(f"'out' must be a folder, got the file {run}.")
-    if run.is_dir() and any(run.iterdir()):
-        if not (run / "config.json").is_file():
-            raise InputError(
-                f"'out' must be a new folder or a run, got {run}, which holds other files. Choose another."
-            )
+    if check_folder(run, resume=resume, overwrite=overwrite):
         if resume:
             _check_same(read_config(run), config, run)
             return (run / "state.safetensors").is_file()
-        if not overwrite:
-            raise InputError(
-                f"'out' holds a run already: {run}. Continue it with --resume or replace it with --overwrite."
-            )
-        read_config(run)  # what is no run is never touched
         for name in FILES:  # whatever else a user keeps there stays
             (run / name).unlink(missing_ok=True)
     try:
@@ -92,6 +79,26 @@ def open_run(run: Path, config: dict[str, Any], *, resume: bool = False, overwri
     except OSError as error:
         raise InputError(f"'out' must be a folder that can be written, got {run}: {error.strerror}.") from error
     return False
+
+
+def check_folder(run: Path, *, resume: bool = False, overwrite: bool = False) -> bool:
+    """Whether ``run`` holds a run that the flags allow to go on with or to replace.
+
+    Raises:
+        InputError: as `open_run`. Nothing is changed.
+    """
+    if resume and overwrite:
+        raise InputError("'resume' and 'overwrite' exclude each other: choose one.")
+    if run.exists() and not run.is_dir():
+        raise InputError(f"'out' must be a folder, got the file {run}.")
+    if not run.is_dir() or not any(run.iterdir()):
+        return False
+    if not (run / "config.json").is_file():
+        raise InputError(f"'out' must be a new folder or a run, got {run}, which holds other files. Choose another.")
+    if not (resume or overwrite):
+        raise InputError(f"'out' holds a run already: {run}. Continue it with --resume or replace it with --overwrite.")
+    read_config(run)
+    return True
 
 
 def read_config(run: str | Path) -> dict[str, Any]:
