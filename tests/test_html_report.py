@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from cospike import metrics, runs
 from cospike._errors import InputError
 from cospike.codes import Codes
+from cospike.evaluation import evaluate
 from cospike.html_report import report
 from cospike.model import SparseVAE
 
@@ -144,7 +146,8 @@ def test_a_page_reads_the_run(tmp_path):
     assert "Of 7 latents, 5 are in use, 2.7 at a time: 1 serves all or nearly all classes" in page.text
     assert "1 serves a group of classes, 3 serve one class each" in page.text
     assert "Two samples of one class share 100 % of their active latents" in page.text.replace("\xa0", " ")
-    assert "cs.load('first')" in page.text
+    assert "cs.load('first') # the folder of this run" in page.text
+    assert "a prior that tightens from early_prior , is cospike's own too" in page.text
     assert "unofficial implementation" in page.text
     assert "cospike's own" in page.text
     assert {f"latent-{i}" for i in range(5)} <= set(page.ids)
@@ -169,6 +172,23 @@ def test_names_that_a_user_gives_are_text(tmp_path):
     assert "$x$ & <b>" in page.text
     assert "{{ 7 * 7 }}" in page.text
     assert "<script" not in page.source
+
+
+def test_classes_with_equal_names_stay_apart(tmp_path):
+    page = check(report(make_run(tmp_path / "run", names=("a", "a", "b", "c"), n_classes=4)))
+    own = [re.findall("<rect( class)?", bars) for bars in re.findall('<svg class="bars".*?</svg>', page.source)]
+    assert [sum(map(bool, bars)) for bars in own] == [4, 3, 1, 1, 1, 1]
+    assert page.text.count("Classes: a. On in 25 % of samples") == 2
+    assert "Heat map of 4 classes by 6 latents" in page.source
+
+
+def test_the_overlap_is_of_latents_in_use(tmp_path):
+    apart = np.full((12, 400), 0.2)  # dead, and alike in both classes
+    apart[:6, 0] = apart[6:, 1] = ON
+    apart[6:, 0] = apart[:6, 1] = OFF
+    page = check(report(make_run(tmp_path / "run", n_classes=2, probs=apart)))
+    section = page.source[page.source.index('id="overlap"') : page.source.index('id="traversals"')]
+    assert re.findall(r">(\d+)</text>", section) == ["100", "0", "0", "100"]
 
 
 RUNS = {
@@ -208,7 +228,9 @@ def test_a_model_without_spikes_is_said_to_have_none(tmp_path):
 def test_a_dead_model_is_said_to_be_dead(tmp_path):
     page = check(report(make_run(tmp_path / "run", probs=np.full((18, 7), OFF))))
     assert "None of the 7 latents is in use" in page.text
-    assert page.text.count("No latent is in use, so there is nothing to show.") == 3
+    assert page.text.count("No latent is in use, so there is nothing to show.") == 4  # dead latents overlap fully
+    assert "Overlap of two classes" not in page.text
+    assert "More epochs ( --epochs ) or a larger --active-prior may wake some." in page.text
 
 
 def test_no_history_and_no_previews_are_said(tmp_path):
@@ -247,6 +269,85 @@ def test_what_is_no_run_is_refused_in_a_line(tmp_path):
     with pytest.raises(InputError, match="Was the run finished"):
         report(run)
     assert not (run / "report.html").exists()
+
+
+def change_config(run, change):
+    config = json.loads((run / "config.json").read_text())
+    change(config)
+    runs.write_atomic(run / "config.json", json.dumps(config))
+
+
+def change_previews(run, **arrays):
+    runs.save_arrays(run, "previews.npz", runs.read_arrays(run, "previews.npz") | arrays)
+
+
+def change_codes(run):
+    (codes,) = runs.read_codes(run, ("test",))
+    names = ("other", *codes.class_names[1:])
+    runs.save_codes(run, dict.fromkeys(("test", "train"), replace(codes, class_names=names)))
+
+
+def change_metrics(run, change):
+    stored = {name: asdict(one) for name, one in evaluate(run).metrics.items()}
+    change(stored)
+    runs.write_atomic(run / "metrics.json", json.dumps(stored))
+
+
+ROW = {"epoch": 1, "seconds": 1.0, "loss": 1.0, "validation_loss": 1.0}
+DAMAGES = {
+    "history with other terms": (lambda run: runs.write_history(run, [ROW, {**ROW, "more": 1.0}]), "history.jsonl"),
+    "history without a term": (lambda run: runs.write_history(run, [ROW, {"epoch": 2, "seconds": 1.0}]), "row 2"),
+    "history with text": (lambda run: runs.write_history(run, [{**ROW, "loss": "low"}]), "history.jsonl"),
+    "history without epochs": (lambda run: runs.write_history(run, [{"seconds": 1.0}]), "must have 'epoch'"),
+    "history of lists": (lambda run: (run / "history.jsonl").write_text("[1.0]\n"), "history.jsonl"),
+    "no objective": (lambda run: change_config(run, lambda c: c.pop("objective")), "config.json must have objective"),
+    "no training": (lambda run: change_config(run, lambda c: c.pop("training")), "config.json must have training"),
+    "no torch": (lambda run: change_config(run, lambda c: c.pop("torch")), "config.json must have torch"),
+    "no classes": (lambda run: change_config(run, lambda c: c["data"].pop("class_names")), "config.json must have da"),
+    "numbered classes": (lambda run: change_config(run, lambda c: c["data"].update(class_names=[1, 2, 3])), "run"),
+    "metrics {}": (lambda run: change_metrics(run, dict.clear), "metrics.json lacks active_per_sample"),
+    "no cost": (lambda run: change_metrics(run, lambda m: m.pop("neg_elbo")), "metrics.json lacks neg_elbo. Delete it"),
+    "previews without x": (lambda run: runs.save_arrays(run, "previews.npz", {"index": np.arange(2)}), "lacks 'x'"),
+    "index out of range": (lambda run: change_previews(run, index=np.arange(10, 19)), "got 10 … 18"),
+    "index below 0": (lambda run: change_previews(run, index=-np.ones(9, int)), "previews.npz must have an 'index' in"),
+    "index of text": (lambda run: change_previews(run, index=np.array(["a"] * 9)), "previews.npz must have rows"),
+    "x of a wrong shape": (lambda run: change_previews(run, x=np.zeros((9, 1, 5, 6))), "previews.npz must have 'x'"),
+    "x of a wrong length": (lambda run: change_previews(run, x=np.zeros((8, 1, 6, 6))), "previews.npz must have 'x'"),
+    "x not finite": (lambda run: change_previews(run, x=np.full((9, 1, 6, 6), np.nan)), "previews.npz must have fin"),
+    "x of text": (lambda run: change_previews(run, x=np.full((9, 1, 6, 6), "a")), "previews.npz must have fin"),
+    "codes of other classes": (change_codes, "codes.npz must hold samples"),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_run_is_refused_in_a_line(tmp_path, damage, message):
+    damage(run := make_run(tmp_path / "run"))
+    with pytest.raises(InputError, match=re.escape(message)) as error:
+        report(run)
+    assert str(run) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (run / "report.html").exists()
+
+
+@pytest.mark.parametrize("damage", [{"value": "low"}, {"value": None}, {"direction": "up"}])
+def test_a_measure_that_is_none_is_refused(tmp_path, damage):
+    run = make_run(tmp_path / "run")
+    change_metrics(run, lambda stored: stored["within"].update(damage))
+    with pytest.raises(InputError, match=r"metrics.json is damaged"):
+        report(run)
+
+
+@pytest.mark.parametrize("name", ["n_group", "n_global", "jaccard_within", "seconds", "probe_active_probs"])
+def test_a_measure_that_is_missing_is_left_out(tmp_path, name):
+    run = make_run(tmp_path / "run")
+    change_metrics(run, lambda stored: stored.pop(name))
+    check(report(run, compare=[make_run(tmp_path / "other")]))
+
+
+def test_a_cost_that_is_not_finite_is_left_out(tmp_path):
+    run = make_run(tmp_path / "run")
+    change_metrics(run, lambda stored: stored["neg_elbo"].update(value=float("inf")))
+    assert "A sample costs" not in check(report(run)).text
 
 
 def test_a_folder_that_cannot_be_written_is_refused_in_a_line(tmp_path, monkeypatch):

@@ -76,8 +76,17 @@ def test_the_same_arrays_give_the_same_well_formed_bytes(draw):
 def test_every_name_is_written_as_it_is(draw):
     with plots.style():
         svg = plots.to_svg(draw(), "")
-    for name in ("&lt;script&gt;alert…", "$a_b^", "\N{CJK UNIFIED IDEOGRAPH-4E09}", "two lines"):
+    for name in ("&lt;scrip…script&gt;", "$a_b^", "\N{CJK UNIFIED IDEOGRAPH-4E09}", "two lines"):
         assert f">{name}</text>" in svg
+
+
+def test_long_names_keep_the_end_that_tells_them_apart():
+    names = [f"class with long name {i}" for i in range(30)]
+    with plots.style():
+        svg = plots.to_svg(plots.overlap_figure(np.eye(30), names, []), "")
+    shown = re.findall(">(class….*)</text>", svg)
+    assert len(set(shown)) == 30
+    assert max(map(len, shown)) <= 14
 
 
 def test_the_users_settings_neither_matter_nor_change():

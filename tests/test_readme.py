@@ -17,7 +17,15 @@ COMMANDS = re.findall(r"^\$ cospike (.*)$", README, re.MULTILINE)
 @pytest.mark.parametrize("example", EXAMPLES, ids=[f"example {i}" for i in range(len(EXAMPLES))])
 def test_examples_run(tmp_path, monkeypatch, example):
     monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {})
+    names = {}
+    exec(compile(example, "README.md", "exec"), names)
+    if "factors" in names:  # made from one factor of all classes and one of each: so it must be read
+        found = {factor.kind: set() for factor in names["factors"]}
+        for factor in names["factors"]:
+            found[factor.kind] |= {factor.classes}
+        assert ("a", "b", "c") in found.get("always-on", set()) | found.get("global", set())
+        assert found["class-specific"] == {("a",), ("b",), ("c",)}
+        assert names["samples"].shape == (5, 12)
 
 
 @pytest.mark.slow

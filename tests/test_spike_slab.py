@@ -120,6 +120,12 @@ def test_kl_to_the_fixed_prior_is_the_published_formula():
     torch.testing.assert_close(kl_divergence(q, p), expected)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_an_unknown_way_through_the_spikes_is_refused():
+    with pytest.raises(ValueError, match="Did you mean 'straight-through'"):
+        one(0.0).rsample(spikes="straight-trough")
+
+
 def test_it_is_a_torch_distribution():
     q = SpikeSlab(torch.zeros(3, 2), torch.zeros(2), torch.ones(3, 1))
     assert q.batch_shape == (3, 2)

@@ -178,6 +178,41 @@ def test_a_term_that_becomes_nan_is_named_and_the_last_good_weights_stay(tmp_pat
     assert len(runs.read_history(tmp_path / "run")) == 2
 
 
+def test_weights_that_diverge_in_the_last_step_of_an_epoch_are_not_kept(tmp_path, monkeypatch):
+    data = blobs()
+    step = Trainer._step
+
+    def diverging(self, rows):
+        parts = step(self, rows)
+        if self.epoch == 2 and self.step == self.n_steps - 1:
+            self.model.encoder.head.weight.data.fill_(float("nan"))
+        return parts
+
+    monkeypatch.setattr(Trainer, "_step", diverging)
+    with pytest.raises(FloatingPointError, match="on validation data in epoch 3"):
+        train(data, tmp_path / "run")
+    assert all(part.isfinite().all() for part in runs.load(tmp_path / "run").state_dict().values())
+    assert len(runs.read_history(tmp_path / "run")) == 2
+
+
+def test_a_failed_overwrite_costs_no_older_run(tmp_path):
+    data = blobs()
+    train(data, tmp_path / "run")
+    before = bits(tmp_path / "run")
+    with pytest.raises(FloatingPointError):
+        train(data, tmp_path / "run", overwrite=True, learning_rate=1e30)
+    with pytest.raises(InputError, match="accelerator"):
+        fit(small(data), data, out=tmp_path / "run", overwrite=True, accelerator="nonsense")
+    assert bits(tmp_path / "run") == before
+
+
+def test_a_fitted_model_can_take_up_its_run(tmp_path):
+    data = blobs()
+    model = train(data, tmp_path / "run")
+    fit(model, data, epochs=4, batch_size=20, out=tmp_path / "run", resume=True, accelerator="cpu")
+    assert bits(tmp_path / "run")[0]
+
+
 def test_bfloat16_trains(tmp_path):
     data = blobs()
     model = small(data)
@@ -213,6 +248,7 @@ def bad_values(value):
         (blobs, {"batch_size": 500}, "at most the 120 training rows"),
         (blobs, {"batch_size": 0}, "batch_size"),
         (blobs, {"epochs": 0}, "epochs"),
+        (blobs, {"seed": -1}, "'seed'"),
         (blobs, {"learning_rate": -1.0}, "learning_rate"),
         (blobs, {"objective": Objective.vae()}, "active_prior=1"),
     ],

@@ -10,16 +10,23 @@ from torch import Tensor
 @contextmanager
 def private_random_state(seed: int | None = None) -> Iterator[None]:
     """Draw from torch's default generators, started at ``seed``, and put them back at the end."""
-    with torch.random.fork_rng():
+    before = random_state()
+    try:
         if seed is not None:
             torch.manual_seed(seed)
         yield
+    finally:
+        set_random_state(before)
 
 
 def random_state() -> dict[str, Tensor]:
     """The state of torch's default generators, to be saved with a run."""
     state = {"cpu": torch.get_rng_state()}
-    return state | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
 
 
 def set_random_state(state: dict[str, Tensor]) -> None:
@@ -27,3 +34,5 @@ def set_random_state(state: dict[str, Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"])
+    if "mps" in state:
+        torch.mps.set_rng_state(state["mps"])

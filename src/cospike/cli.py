@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 # Two OpenMP threads that spin for each other slow a busy machine down tenfold; this has to be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Yaml
 
 from cospike._errors import InputError
@@ -35,9 +35,11 @@ app = App(
     """,
     help_format="markdown",
     result_action="return_value",
+    exit_on_error=False,  # `main` prints every mistake alike
+    print_error=False,
     suppress_keyboard_interrupt=False,
 )
-app.meta.suppress_keyboard_interrupt = False  # `main` says how to go on
+app.meta.exit_on_error = app.meta.print_error = app.meta.suppress_keyboard_interrupt = False
 data_app = App(name="data", help="Data sets that cospike knows: list them, or fetch one.")
 app.command(data_app)
 
@@ -81,7 +83,7 @@ def compare(
     data: str | None = None,
     *,
     out: Path,
-    objectives: Annotated[tuple[ObjectiveName, ...], Parameter(consume_multiple=True, negative="")] = (
+    objectives: Annotated[tuple[ObjectiveName, ...], Parameter(consume_multiple=(1, None), negative="")] = (
         "vsc",
         "paper",
         "class-consistent",
@@ -139,12 +141,17 @@ def measure(run: Path, *, json: Annotated[bool, _Flag] = False) -> None:
         run: The folder of a run.
         json: Print `metrics.json` ({name: {value, unit, direction, how}}) instead of a table.
     """
-    from cospike.evaluation import evaluate
+    from cospike.evaluation import evaluate, format_metrics, save
     from cospike.tables import print_measures
 
-    metrics = evaluate(run).metrics
+    evaluation = evaluate(run, write=False)
+    metrics = evaluation.metrics
+    try:
+        save(run, evaluation)
+    except OSError as error:
+        _note(f"cospike: {run} keeps its old metrics.json: {error.strerror}.")
     if json:
-        print((run / "metrics.json").read_text(encoding="utf-8"), end="")
+        print(format_metrics(metrics), end="")
     else:
         print_measures({run.name: metrics}, everything=True)
 
@@ -182,24 +189,40 @@ def _with_config(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     config: Annotated[Path | None, Parameter(help="A YAML file of options, such as `epochs: 40`.")] = None,
 ) -> None:
-    if config is not None and not config.is_file():
-        raise InputError(f"'--config' must be a YAML file, got {config}, which is none.")
+    if config is not None:
+        _check_yaml(config)
     app.config = () if config is None else (Yaml(config, use_commands_as_keys=False),)
     app(tokens)
+
+
+def _check_yaml(path: Path) -> None:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"'--config' must be a YAML file that can be read, got {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} must be YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold options, such as `epochs: 40`, got {type(content).__name__}.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends in one line, never in a traceback."""
     try:
         app.meta(arguments)
-    except (InputError, FloatingPointError) as error:
-        _note(f"cospike: {error}")
+    except UnusedCliTokensError as error:
+        _note(f"cospike: Unexpected argument {(error.unused_tokens or ['?'])[0]!r}. `--help` lists what fits here.")
+        sys.exit(2)
+    except (CycloptsError, InputError, FloatingPointError) as error:
+        _note(f"cospike: {' '.join(str(error).split())}")
         sys.exit(2)
     except OSError as error:
         _note(f"cospike: {error.strerror or error}: {error.filename or 'no file named'}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        _note("cospike: interrupted. What is done is saved; the same command with --resume goes on.")
+    except KeyboardInterrupt as error:
+        _note(f"cospike: interrupted. {error}" if str(error) else "cospike: interrupted.")
         sys.exit(130)
 
 

@@ -46,14 +46,20 @@ class Codes:
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         shape = self.active_probs.shape
-        for name, expected in (
-            ("slab_loc", shape),
-            ("slab_scale", shape),
-            ("labels", shape[:1]),
-            ("prior_probs", shape[1:]),
-        ):
-            if (got := getattr(self, name).shape) != expected:
-                raise InputError(f"'{name}' of Codes must have shape {expected} to match active_probs, got {got}.")
+        expected = {"active_probs": shape, "slab_loc": shape, "slab_scale": shape, "labels": shape[:1]}
+        expected |= {"prior_probs": shape[1:], "reconstruction": shape[:1]}
+        for name, size in expected.items():
+            part = getattr(self, name)
+            if part is None and name == "reconstruction":
+                continue
+            if len(shape) != 2 or part.shape != size:
+                raise InputError(f"'{name}' of Codes must have shape {size} to match active_probs, got {part.shape}.")
+            if not np.isfinite(part).all():
+                raise InputError(f"'{name}' of Codes must be finite, got NaN or infinity. Did the training diverge?")
+        if not ((self.active_probs >= 0) & (self.active_probs <= 1)).all() or not (self.slab_scale > 0).all():
+            raise InputError("'active_probs' of Codes must lie in 0 … 1 and 'slab_scale' above 0.")
+        if not np.issubdtype(self.labels.dtype, np.integer):
+            raise InputError(f"'labels' of Codes must be integers, got {self.labels.dtype}.")
         if len(self.labels) and not UNLABELLED <= self.labels.min() <= self.labels.max() < len(self.class_names):
             raise InputError(
                 f"'labels' of Codes must lie in -1 … {len(self.class_names) - 1} (-1: unlabelled), "

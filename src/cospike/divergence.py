@@ -11,7 +11,8 @@ Jensen-Shannon divergence of all unordered pairs of n Bernoullis is a sum of var
 where Var is unbiased over the n samples. In ln t the integrand is analytic, so the trapezoid rule converges
 exponentially. The step ln 2 makes every node the square of the one before it, hence one `exp` serves all nodes;
 expm1 keeps agreement (γ nearly equal) exact to rounding. Below the first node the integrand is expanded:
-2 Var(γ) (t² − t³) + O(t⁴). Above the last node it is at most ¼ t⁻² a side, below 1e-9 in total.
+2 Var(γ) (t² − t³) + O(t⁴). Above the last node it is at most
+½ t⁻² a side: below 1e-9 in total.
 """
 
 import math
@@ -22,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 _FIRST_NODE = 2.0**-6
-_N_NODES = 35  # up to t = 2^28: a γ of 1e-8 is still resolved
+_N_NODES = 36  # up to t = 2^29: a γ of 1e-8 is still resolved
 _STEP = math.log(2.0)
 _ROUNDING = 1e-13  # relative to the entropy: below it a Jensen-Shannon divergence is rounding, not distance
 
@@ -90,9 +91,12 @@ class _MeanPairwiseJS(torch.autograd.Function):
         _, sizes = groups[order].unique_consecutive(return_counts=True)
         sorted_groups = torch.repeat_interleave(sizes)
         mean = _visit_pairs if distance else _integrate
-        value, gradient = mean(logits.detach()[order].double(), sorted_groups, sizes)
-        ctx.save_for_backward(torch.empty_like(logits).index_copy_(0, order, gradient.to(logits.dtype)))
-        return value.to(logits.dtype)
+        rows = logits.detach()[order]
+        if rows.device.type == "mps":  # which has no float64
+            rows, sorted_groups, sizes = rows.cpu(), sorted_groups.cpu(), sizes.cpu()
+        value, gradient = (part.to(logits) for part in mean(rows.double(), sorted_groups, sizes))
+        ctx.save_for_backward(torch.empty_like(logits).index_copy_(0, order, gradient))
+        return value
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -141,7 +145,7 @@ def _visit_pairs(logits: Tensor, groups: Tensor, sizes: Tensor) -> tuple[Tensor,
         second = first + offset
         middle = 0.5 * (probs[first] + probs[second]), 0.5 * (complement[first] + complement[second])
         divergence = js_bernoulli(logits[first], logits[second])
-        apart = divergence > _ROUNDING * binary_entropy(*middle)
+        apart = ~(divergence <= _ROUNDING * binary_entropy(*middle))  # NaN stays NaN
         root = torch.where(apart, divergence, 1.0).sqrt()
         weight = n_pairs[first]
         value.index_add_(0, first, weight * torch.where(apart, root, 0.0))

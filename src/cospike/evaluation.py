@@ -1,41 +1,59 @@
 """`evaluate()`: all that a run folder tells about its model, without the data."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from cospike import runs
 from cospike._errors import InputError
 from cospike.factors import Factor, explain, format_factors
 from cospike.likelihood import bounds
-from cospike.metrics import Measurement, measure
+from cospike.metrics import Direction, Measurement, measure
 
 
 class Evaluation(NamedTuple):
-    """The measures of a run by name, and its factor table."""
+    """The measures of a run by name, its factor table, and the classes that this speaks of."""
 
     metrics: dict[str, Measurement]
     factors: tuple[Factor, ...]
+    class_names: tuple[str, ...]
 
 
-def evaluate(run: str | Path) -> Evaluation:
-    """Measure and explain the held-out codes of a run, and write `metrics.json` and `factors.csv` beside them."""
+def evaluate(run: str | Path, *, write: bool = True) -> Evaluation:
+    """Measure and explain the held-out codes of a run, and `save` what came out.
+
+    Args:
+        run: the folder of a finished run.
+        write: leave `metrics.json` and `factors.csv` there.
+    """
     run = Path(run)
     model = runs.load(run)
     test, train = runs.read_codes(run)
+    if {codes.n_latents for codes in (test, train)} != {model.n_latents} or test.class_names != model.class_names:
+        raise InputError(f"{run / 'codes.npz'} does not fit config.json beside it: other latents or classes.")
     seconds = sum(row["seconds"] for row in runs.read_history(run))
     metrics = {
         **measure(test, train=train),
         **bounds(model, test),
         "seconds": Measurement(round(seconds, 2), "seconds", "lower", "training, all epochs, with validation"),
     }
-    factors = explain(model, test)
-    runs.write_atomic(
-        run / "metrics.json", json.dumps({name: asdict(m) for name, m in metrics.items()}, indent=2) + "\n"
-    )
-    runs.write_atomic(run / "factors.csv", format_factors(factors, test.class_names))
-    return Evaluation(metrics, factors)
+    evaluation = Evaluation(metrics, explain(model, test), test.class_names)
+    if write:
+        save(run, evaluation)
+    return evaluation
+
+
+def save(run: Path, evaluation: Evaluation) -> None:
+    """Write `metrics.json` and `factors.csv`."""
+    runs.write_atomic(run / "metrics.json", format_metrics(evaluation.metrics))
+    runs.write_atomic(run / "factors.csv", format_factors(evaluation.factors, evaluation.class_names))
+
+
+def format_metrics(metrics: Mapping[str, Measurement]) -> str:
+    """The measures as JSON: {name: {value, unit, direction, how, stderr}}."""
+    return json.dumps({name: asdict(measurement) for name, measurement in metrics.items()}, indent=2) + "\n"
 
 
 def read_metrics(run: str | Path) -> dict[str, Measurement]:
@@ -45,6 +63,10 @@ def read_metrics(run: str | Path) -> dict[str, Measurement]:
         return evaluate(run).metrics
     try:
         stored: dict[str, dict[str, Any]] = json.loads(path.read_bytes())
-        return {name: Measurement(**entry) for name, entry in stored.items()}
+        metrics = {name: Measurement(**entry) for name, entry in stored.items()}
+        for name, measurement in metrics.items():
+            if not isinstance(measurement.value, int | float) or measurement.direction not in get_args(Direction):
+                raise ValueError(f"{name} has no number or no known direction")
+        return metrics
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged: {error}. Delete it to have the run measured again.") from error

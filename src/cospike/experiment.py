@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
 
+from cospike._errors import InputError
 from cospike.data import Dataset
 from cospike.evaluation import Evaluation, evaluate
 from cospike.model import SparseVAE
@@ -16,7 +17,7 @@ from cospike.train import fit
 DEMO_OBJECTIVES = ("vsc", "paper", "class-consistent")
 """What `compare` trains by default: the last one is the one whose report is written."""
 
-_PRICES = ("within", "between", "sharing", "pairwise", "distance", "beta")
+_PRICES = ("within", "between", "sharing", "early_global", "pairwise", "distance", "beta")
 
 
 def train_run(
@@ -73,6 +74,10 @@ def compare(
     What would stop a later run (a setting that no preset has, a folder in the way) is refused before the first.
     """
     options = options or Options()
+    if not objectives or len(set(objectives)) < len(objectives):
+        raise InputError(
+            f"'objectives' of compare must name one or more different presets, got {', '.join(objectives)}."
+        )
     built = {name: build_objective(name, options, among=objectives) for name in objectives}
     for name in objectives:
         check_folder(out / name, resume=resume, overwrite=overwrite)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from cospike._errors import InputError
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.generation import decode_mean
 from cospike.metrics import latent_kinds, uses
@@ -59,6 +60,11 @@ def explain(
         threshold: a latent is active where its active_probs are above it.
         seed: of the samples on which an effect is measured.
     """
+    if not len(codes) or codes.n_latents != model.n_latents:
+        raise InputError(
+            f"'codes' of explain must be one or more samples coded by this model of {model.n_latents} latents, "
+            f"got {len(codes)} of {codes.n_latents} latents."
+        )
     kinds, used = latent_kinds(codes, threshold), uses(codes, threshold)
     active, probs = codes.active(threshold), codes.class_means(codes.active(threshold))
     rng = np.random.default_rng(seed)

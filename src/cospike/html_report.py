@@ -15,8 +15,10 @@ from cospike import __version__, plots, report_figures, runs
 from cospike._errors import InputError
 from cospike.evaluation import read_metrics
 from cospike.factors import KINDS
-from cospike.metrics import Measurement
+from cospike.metrics import Measurement, is_earned
 from cospike.report_figures import RunView
+
+_NEEDED = {"active_per_sample", "latents_in_use", "neg_elbo"}  # every run has these
 
 
 class _Column(NamedTuple):
@@ -28,8 +30,13 @@ class _Column(NamedTuple):
 
     @classmethod
     def read(cls, run: Path) -> "_Column":
-        metrics = {name: one for name, one in read_metrics(run).items() if isfinite(one.value)}
-        return cls(run.resolve().name, runs.read_config(run), metrics)
+        config, metrics = runs.read_config(run), read_metrics(run)
+        if lacking := _NEEDED - metrics.keys():
+            raise InputError(
+                f"{run / 'metrics.json'} lacks {', '.join(sorted(lacking))}. Delete it to have the run measured again."
+            )
+        finite = {name: one for name, one in metrics.items() if isfinite(one.value)}
+        return cls(run.resolve().name, config, finite)
 
 
 def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
@@ -47,9 +54,10 @@ def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
     """
     run = Path(run)
     try:
+        view = RunView.read(run)
         columns = [_Column.read(Path(folder)) for folder in (run, *compare)]
         with plots.style():
-            html = _render(RunView.read(run), columns)
+            html = _render(view, columns)
         runs.write_atomic(run / "report.html", html)
     except OSError as error:
         raise InputError(f"Cannot write the report of {run}: {error.strerror}.") from error
@@ -100,21 +108,13 @@ def _measures(columns: Sequence[dict[str, Measurement]]) -> dict[str, dict[str, 
     rows = {}
     for name, measured in columns[0].items():
         texts = [_shown(column[name]) if name in column else "—" for column in columns]
-        ranked = [column[name] for column in columns if name in column and _is_earned(name, column)]
+        ranked = [column[name] for column in columns if name in column and is_earned(name, column)]
         best = ""
         if measured.direction != "neither" and len(set(texts) - {"—"}) > 1 and ranked:
             best = _shown((max if measured.direction == "higher" else min)(ranked, key=lambda one: one.value))
-        cells = [(text, text == best and _is_earned(name, column)) for text, column in zip(texts, columns, strict=True)]
+        cells = [(text, text == best and is_earned(name, column)) for text, column in zip(texts, columns, strict=True)]
         rows[name] = {"measured": measured, "cells": cells}
     return rows
-
-
-def _is_earned(name: str, metrics: dict[str, Measurement]) -> bool:
-    """Whether a figure can win: sets of active latents that are empty by design differ fully, and mean nothing."""
-    if not name.startswith(("jaccard", "consistency")):
-        return True
-    needed = ("n_group", "n_class_specific") if "_specific" in name else ("latents_in_use",)
-    return any(metrics[count].value > 0 for count in needed)
 
 
 def _shown(measured: Measurement) -> str:

@@ -48,6 +48,10 @@ def bounds(model: SparseVAE, split: Split | Codes, *, seed: int = 0) -> dict[str
     codes = split if isinstance(split, Codes) else encode_dataset(model, split, seed=seed)
     if codes.reconstruction is None or not len(codes):
         raise InputError("'split' of bounds must be samples, or codes of at least one that carry their reconstruction.")
+    if codes.n_latents != model.n_latents or (model.class_names and codes.n_classes > len(model.class_names)):
+        raise InputError(
+            f"'split' of bounds must be coded by this model of {model.n_latents} latents, got {codes.n_latents}."
+        )
     terms = {
         "reconstruction": codes.reconstruction.astype(float),
         "slab_kl": _slab_kl(codes),

@@ -10,7 +10,7 @@ of .49 is never active by the threshold, and half the time in truth. Read none a
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, SupportsFloat, TypeAlias
 
@@ -28,7 +28,8 @@ GLOBAL_KINDS = ("global", "always-on")
 OWN_KINDS = ("group", "class-specific")
 
 Direction: TypeAlias = Literal["higher", "lower", "neither"]
-_JACCARD = "mean Jaccard index (two empty sets: 0) of the active sets ({active}) of two samples of"
+_PAIRS = f"{N_PAIRS:,} pairs (a sample drawn from all, then its partner)"
+_JACCARD = f"mean Jaccard index (two empty sets: 0) of the active sets ({{active}}), {_PAIRS}, of two samples of"
 _USED = "(mean active_probs of the class > {threshold:g})"
 _SPLIT = "plug-in, labelled samples, sum over latents:"
 _PROBE = f"accuracy of a logistic regression (standardised, C = 1, first {PROBE_ROWS:,} labelled training rows)"
@@ -46,7 +47,7 @@ DEFINITIONS: dict[str, tuple[str, Direction, str]] = {
     "within": ("nats", "lower", f"{_SPLIT} mean KL of active_probs to their class mean"),
     "between": ("nats", "neither", f"{_SPLIT} mean KL of the class mean to the overall mean"),
     "sparsity": ("nats", "neither", f"{_SPLIT} KL of the overall mean to the prior"),
-    "pairwise_jsd_within": ("nats", "lower", "Jensen-Shannon divergence in a class, mean over pairs and latents"),
+    "pairwise_jsd_within": ("nats", "lower", f"Jensen-Shannon divergence in a class, mean over latents and {_PAIRS}"),
     "probe_active_probs": ("fraction", "higher", f"{_PROBE} on {{probs}}"),
     "probe_codes": ("fraction", "higher", f"{_PROBE} on codes, 0 where not active ({{active}})"),
 }
@@ -123,6 +124,14 @@ def latent_kinds(codes: Codes, threshold: float = ACTIVE_THRESHOLD) -> Shaped[np
     is_global = (users > 0) & (5 * users >= 4 * np.count_nonzero(codes.class_counts()))  # exact, as .8 is not
     conditions = [is_global & (share >= 0.99), is_global, users == 1, users > 1, share > 0.01]
     return np.select(conditions, ["always-on", "global", "class-specific", "group", "occasional"], default="dead")
+
+
+def is_earned(name: str, metrics: Mapping[str, Measurement]) -> bool:
+    """Whether a figure can win: sets of active latents that are empty by design differ fully, and mean nothing."""
+    if not name.startswith(("jaccard", "consistency")):
+        return True
+    needed = ("n_group", "n_class_specific") if "_specific" in name else ("latents_in_use",)
+    return any(count in metrics and metrics[count].value > 0 for count in needed)
 
 
 def _describe(name: str, estimate: _Estimate, threshold: float) -> Measurement:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -151,8 +152,9 @@ class SparseVAE(nn.Module):
         """Store the class patterns of the training ``codes``; a class without samples keeps the prior's."""
         weight = codes.active_probs.astype("float64")
         mean_on, mean_off = codes.class_means(weight), codes.class_means(1.0 - weight)
-        loc = codes.class_means(weight * codes.slab_loc) / mean_on
-        second = codes.class_means(weight * (codes.slab_scale**2.0 + codes.slab_loc**2.0)) / mean_on
+        with np.errstate(invalid="ignore", divide="ignore"):  # a latent that is never on keeps the prior's slab
+            loc = codes.class_means(weight * codes.slab_loc) / mean_on
+            second = codes.class_means(weight * (codes.slab_scale**2.0 + codes.slab_loc**2.0)) / mean_on
         prior = self.prior()
 
         def buffer(values: Any, empty: Tensor) -> Tensor:

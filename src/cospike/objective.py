@@ -138,21 +138,29 @@ class Objective:
 
     @classmethod
     def vsc(cls) -> "Objective":
-        """Variational Sparse Coding (Tonolini, Jensen, Murray-Smith, UAI 2019), with the fixed prior."""
+        """Variational Sparse Coding (Tonolini, Jensen, Murray-Smith, UAI 2019), with the fixed prior.
+
+        The warm-up, an annealed prior, is cospike's own, here as in every preset; so is its gain over published VSC.
+        """
         return cls(name="vsc")
 
     @classmethod
     def paper(cls, *, pairwise: float = 1000.0, distance: bool = False) -> "Objective":
         """VSC with class information (Sangari Abiz, Hosseini, Araabi, arXiv 2505.14476): VSC + λ · pairwise loss.
 
-        The paper's λ is not known to us; this default is cospike's choice.
+        The paper's λ and schedules are not known to us: the default λ and the warm-up are cospike's choice.
         """
         return cls(name="paper", pairwise=pairwise, distance=distance)
 
     @classmethod
-    def class_consistent(cls, *, within: float = 6.0, between: float = 0.0, sharing: float = 0.5) -> "Objective":
-        """The default, cospike's own: straying from the class is dear, telling classes apart is free."""
-        return cls(name="class-consistent", within=within, between=between, sharing=sharing, early_global=1)
+    def class_consistent(
+        cls, *, within: float = 6.0, between: float = 0.0, sharing: float = 0.5, early_global: int = 1
+    ) -> "Objective":
+        """The default, cospike's own: straying from the class is dear, telling classes apart is free.
+
+        Global factors grow from ``early_global`` latents that start always on, and from ``sharing``.
+        """
+        return cls(name="class-consistent", within=within, between=between, sharing=sharing, early_global=early_global)
 
     @classmethod
     def preset(cls, name: str, **settings: Any) -> "Objective":
@@ -169,9 +177,8 @@ class Objective:
         for setting in settings:
             owners = [other for other in PRESETS if setting in signature(PRESETS[other]).parameters]
             if name not in owners:
-                raise InputError(
-                    f"The objective {name!r} has no setting {setting!r}; it belongs to {', '.join(owners)}."
-                )
+                belongs = f"; it belongs to {', '.join(owners)}" if owners else ""
+                raise InputError(f"The objective {name!r} has no setting {setting!r}{belongs}.")
         return PRESETS[name](**settings)
 
     def to_dict(self) -> dict[str, Any]:

@@ -30,7 +30,9 @@ class Options:
     between: Annotated[float | None, Parameter(group=_objective)] = None
     """class-consistent: price of a nat that the pattern tells about the class."""
     sharing: Annotated[float | None, Parameter(group=_objective)] = None
-    """class-consistent: 0 copies global factors into every class, 1 shares all."""
+    """class-consistent: 0 copies what classes have in common into each, 1 shares all."""
+    early_global: Annotated[int | None, Parameter(group=_objective)] = None
+    """class-consistent: latents that start always on; global factors grow from them."""
     pairwise: Annotated[float | None, Parameter(group=_objective)] = None
     """paper: weight λ of the class loss."""
     distance: Annotated[bool | None, Parameter(group=_objective, negative="")] = None

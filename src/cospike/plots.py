@@ -290,8 +290,8 @@ def _tile(pictures: Float[np.ndarray, "row column height width 3"]) -> Float[np.
 
 
 def _short(name: str, length: int = 14) -> str:
-    text = " ".join(name.split())
-    return text if len(text) <= length else text[: length - 1] + "…"
+    text, tail = " ".join(name.split()), length // 2  # the end stays: names often differ there
+    return text if len(text) <= length else f"{text[: length - tail - 1].rstrip()}…{text[-tail:].lstrip()}"
 
 
 def _margin(names: Sequence[str]) -> int:

@@ -22,9 +22,9 @@ class FixedPrior(nn.Module):
 
     def __init__(self, n_latents: int, active_prob: float) -> None:
         super().__init__()
-        if not 0 < active_prob <= 1:
+        if not (1e-6 <= active_prob <= 1 - 1e-6 or active_prob == 1):  # what float32 tells from 0 and 1
             raise InputError(
-                f"'active_prior' of SparseVAE must be above 0 and at most 1, got {active_prob}. "
+                f"'active_prior' of SparseVAE must lie in 1e-6 … 1 - 1e-6, or be 1, got {active_prob}. "
                 "0.01 keeps codes sparse; 1 is a VAE without spikes."
             )
         self.active_prob = active_prob

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
 from cospike import plots, runs
+from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.codes import Codes
 from cospike.factors import KINDS, Factor, class_overlap, explain, traverse
 from cospike.generation import decode_mean, generate
+from cospike.metrics import uses
 from cospike.model import SparseVAE
 
 _MAX_CLASSES, _MAX_LATENTS, _MAX_TRAVERSALS = 24, 60, 24  # what a reader takes in, and a page of 3 MB holds
@@ -40,6 +42,7 @@ class RunView:
         n_present: number of classes with held-out samples.
         n_unlabelled: number of held-out samples without a class.
         factors: of all latents and classes.
+        uses: which classes, of all, use which latents.
         history: a row an epoch.
         previews: a few held-out samples ``x``, and their rows in the codes, ``index``.
     """
@@ -52,13 +55,24 @@ class RunView:
     n_present: int
     n_unlabelled: int
     factors: tuple[Factor, ...]
+    uses: Bool[np.ndarray, "every_class latent"]
     history: list[dict[str, Any]]
     previews: dict[str, np.ndarray]
 
     @classmethod
     def read(cls, run: Path) -> "RunView":
-        """From the folder of a run, and nothing else."""
+        """From the folder of a run, and nothing else.
+
+        Raises:
+            InputError: if a file lacks something, or does not fit the others.
+        """
         model, (codes,) = runs.load(run), runs.read_codes(run, ("test",))
+        if not len(codes) or (codes.n_latents, codes.class_names) != (model.n_latents, model.class_names):
+            raise InputError(
+                f"{run / 'codes.npz'} must hold samples with the {model.n_latents} latents and the classes of "
+                f"config.json, got {len(codes)} with {codes.n_latents} latents and {codes.n_classes} classes. "
+                "Train again."
+            )
         counts = codes.class_counts()
         present = int(np.count_nonzero(counts))
         classes = np.sort(np.argsort(-counts, kind="stable")[: min(_MAX_CLASSES, present)])
@@ -74,9 +88,18 @@ class RunView:
             n_present=present,
             n_unlabelled=int(np.count_nonzero(codes.labels == UNLABELLED)),
             factors=explain(model, codes),
-            history=runs.read_history(run),
-            previews=runs.read_arrays(run, "previews.npz"),
+            uses=uses(codes),
+            history=_read_history(run),
+            previews=_read_previews(run, model.shape, len(codes)),
         )
+
+    def owners(self, factor: Factor) -> list[int]:
+        """Indices in the data of the classes that use a latent: names need not differ."""
+        return [int(label) for label in np.flatnonzero(self.uses[:, factor.latent])]
+
+    def shown_owners(self, factor: Factor) -> list[int]:
+        """Indices in the codes of those that are shown."""
+        return [int(label) for label in np.flatnonzero(self.uses[self.classes, factor.latent])]
 
     @property
     def used(self) -> list[Factor]:
@@ -102,6 +125,36 @@ class RunView:
         return np.moveaxis(np.clip((x - low) / max(high - low, 1e-12), 0, 1), -3, -1)
 
 
+def _read_history(run: Path) -> list[dict[str, Any]]:
+    """The rows of the history, checked to have the same terms each."""
+    rows = runs.read_history(run)
+    for i, row in enumerate(rows, 1):
+        if "epoch" not in row or row.keys() != rows[0].keys():
+            raise InputError(
+                f"{run / 'history.jsonl'} must have 'epoch' and the same terms in every row, row {i} has not. "
+                "Train again, or delete it to leave the curves out."
+            )
+    return rows
+
+
+def _read_previews(run: Path, shape: tuple[int, ...], n_samples: int) -> dict[str, np.ndarray]:
+    """The samples to show, checked to fit the model and the codes."""
+    arrays = runs.read_arrays(run, "previews.npz")
+    if lacking := {"index", "x"} - arrays.keys():
+        wrong = f"lacks '{min(lacking)}'"
+    elif (index := arrays["index"]).ndim != 1 or index.dtype.kind not in "iu":
+        wrong = f"must have rows of the codes in 'index', got {index.dtype} of shape {index.shape}"
+    elif len(index) and not 0 <= index.min() <= index.max() < n_samples:
+        wrong = f"must have an 'index' in 0 … {n_samples - 1}, got {index.min()} … {index.max()}"
+    elif (x := arrays["x"]).shape != (expected := (len(index), *shape)):
+        wrong = f"must have 'x' of shape {expected}, got {x.shape}"
+    elif x.dtype.kind not in "fiu" or not np.isfinite(x).all():
+        wrong = "must have finite numbers in 'x'"
+    else:
+        return arrays
+    raise InputError(f"{run / 'previews.npz'} {wrong}. Train again.")
+
+
 def most_important(factors: Iterable[Factor], n: int) -> list[Factor]:
     """The ``n`` factors that do most in all, in the order of the table."""
     factors = list(factors)
@@ -110,11 +163,15 @@ def most_important(factors: Iterable[Factor], n: int) -> list[Factor]:
 
 
 def overlap(view: RunView) -> tuple[list[int], str | None]:
-    """Leaf order of the classes shown, and the figure of their overlap; None for fewer than two classes."""
-    n = view.codes.n_classes
-    if n < 2:
+    """Leaf order of the classes shown, and the figure of their overlap in the latents in use.
+
+    None for fewer than two classes, or with no latent in use: dead latents are alike in all classes.
+    """
+    n, latents = view.codes.n_classes, [factor.latent for factor in view.factors if factor.kind != "dead"]
+    if n < 2 or not latents:
         return list(range(n)), None
-    overlap = class_overlap(view.codes)
+    parts = ("active_probs", "slab_loc", "slab_scale", "prior_probs")
+    overlap = class_overlap(replace(view.codes, **{name: getattr(view.codes, name)[..., latents] for name in parts}))
     distances = squareform(np.maximum(1 - (overlap + overlap.T) / 2, 0), checks=False)
     tree = dendrogram(linkage(distances, method="average", optimal_ordering=True), no_plot=True)
     order = tree["leaves"]
@@ -128,22 +185,23 @@ def pattern(view: RunView, order: Sequence[int]) -> str | None:
     """Classes × latents, so ordered that shared latents stand left and each class's own make a staircase."""
     if not view.used or not len(order):
         return None
-    place = {view.codes.class_names[label]: i for i, label in enumerate(order)}
+    place = {label: i for i, label in enumerate(order)}
 
     def staircase(factor: Factor) -> tuple[int, list[int]]:
-        owners = sorted(place[name] for name in factor.classes if name in place)
+        owners = sorted(place[label] for label in view.shown_owners(factor))
         return KINDS.index(factor.kind), owners if factor.kind in ("group", "class-specific") else []
 
     factors = sorted(view.used, key=staircase)
     latents = [factor.latent for factor in factors]
     means = view.codes.class_means()[np.ix_(order, latents)]
-    figure = plots.pattern_figure(means, list(place), latents, [factor.kind for factor in factors])
+    names = [view.codes.class_names[label] for label in order]
+    figure = plots.pattern_figure(means, names, latents, [factor.kind for factor in factors])
     return plots.to_svg(figure, f"Heat map of {len(order)} classes by {len(latents)} latents: mean active_probs")
 
 
 def traversal(view: RunView, factor: Factor) -> str:
     """What a factor does to a few samples: its spike off, its slab from low to high, and the difference."""
-    rows = _typical_rows(view.codes, factor)
+    rows = _typical_rows(view, factor)
     outputs = traverse(view.model, view.codes, factor, rows, steps=_STEPS)
     names = [view.codes.class_names[label] if label != UNLABELLED else "" for label in view.codes.labels[rows]]
     alt = f"Latent {factor.latent} off, then {factor.low:.1f} to {factor.high:.1f}, in samples of {', '.join(names)}"
@@ -155,7 +213,7 @@ def traversal(view: RunView, factor: Factor) -> str:
     pictures = np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
     far = -1 if abs(factor.high) >= abs(factor.low) else 1  # the end of the range that differs most from 0
     change = plots.difference_pictures(pictures[:, far] - pictures[:, 0])
-    low, high = (f"{value:.1f}".replace("-", "\N{MINUS SIGN}") for value in (factor.low, factor.high))
+    low, high = (f"{value:z.1f}".replace("-", "\N{MINUS SIGN}") for value in (factor.low, factor.high))
     columns = ["off", low, *[""] * (_STEPS - 2), high, "change"]
     figure = plots.picture_figure(
         np.concatenate([pictures, change[:, None]], axis=1), names, columns, column_breaks=(1, _STEPS + 1)
@@ -163,15 +221,14 @@ def traversal(view: RunView, factor: Factor) -> str:
     return plots.to_svg(figure, f"{alt}; last, the change from off to {high if far < 0 else low}")
 
 
-def _typical_rows(codes: Codes, factor: Factor) -> Int[np.ndarray, " row"]:
+def _typical_rows(view: RunView, factor: Factor) -> Int[np.ndarray, " row"]:
     """The first samples in which the latent is active: of several classes that use it, or more of a few."""
-    active = codes.active()[:, factor.latent]
-    owners = [label for label, name in enumerate(codes.class_names) if name in factor.classes]
-    if not owners:
+    active = view.codes.active()[:, factor.latent]
+    if not (owners := view.shown_owners(factor)):
         return np.flatnonzero(active)[:3]
     chosen = [owners[round(place)] for place in np.linspace(0, len(owners) - 1, min(5, len(owners)))]
     each = max(1, 3 // len(chosen))
-    rows = [np.flatnonzero(active & (codes.labels == label))[:each] for label in chosen]
+    rows = [np.flatnonzero(active & (view.codes.labels == label))[:each] for label in chosen]
     return np.concatenate(rows)
 
 

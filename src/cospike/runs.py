@@ -31,6 +31,17 @@ from cospike.codes import Codes
 from cospike.model import SparseVAE
 
 SCHEMA_VERSION = 1
+_CONFIG_ENTRIES = {
+    "cospike": str,
+    "torch": str,
+    "model": dict,
+    "objective": dict,
+    "objective.name": str,
+    "training": dict,
+    "data": dict,
+    "data.name": str,
+    "data.class_names": list,
+}
 FILES = (
     "report.html",
     "factors.csv",
@@ -55,30 +66,42 @@ def write_atomic(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk does not say which file it was
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
 def open_run(run: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> bool:
-    """Make ``run`` ready for training with ``config``; returns whether there is something to resume.
+    """Make sure of a folder for training with ``config``; returns whether there is something to resume.
+
+    Nothing in it changes before `begin_run`: a training that fails at once costs no older run.
 
     Raises:
         InputError: if the folder holds a run and neither flag is given, if it holds something that is no run, or
             if the run was started with other settings.
     """
-    if check_folder(run, resume=resume, overwrite=overwrite):
-        if resume:
-            _check_same(read_config(run), config, run)
-            return (run / "state.safetensors").is_file()
-        for name in FILES:  # whatever else a user keeps there stays
-            (run / name).unlink(missing_ok=True)
+    if check_folder(run, resume=resume, overwrite=overwrite) and resume:
+        old = read_config(run)
+        if (run / "previews.npz").is_file():  # finished: another version takes it as it is
+            old |= {name: config[name] for name in ("cospike", "torch")}
+        _check_same(old, config, run)
+        return (run / "state.safetensors").is_file()
     try:
         run.mkdir(parents=True, exist_ok=True)
-        write_atomic(run / "config.json", json.dumps(config, indent=2) + "\n")
+        with tempfile.TemporaryFile(dir=run):
+            pass
     except OSError as error:
         raise InputError(f"'out' must be a folder that can be written, got {run}: {error.strerror}.") from error
     return False
+
+
+def begin_run(run: Path, config: dict[str, Any]) -> None:
+    """Make the folder the run of ``config``: an older run's files go, whatever else a user keeps there stays."""
+    for name in FILES:
+        (run / name).unlink(missing_ok=True)
+    write_atomic(run / "config.json", json.dumps(config, indent=2) + "\n")
 
 
 def check_folder(run: Path, *, resume: bool = False, overwrite: bool = False) -> bool:
@@ -110,6 +133,14 @@ def read_config(run: str | Path) -> dict[str, Any]:
             f"{Path(run) / 'config.json'} must have schema_version {SCHEMA_VERSION}, got {version}. "
             "Is it a run of another version of cospike?"
         )
+    for path, kind in _CONFIG_ENTRIES.items():
+        section, _, name = path.partition(".")
+        entry = config.get(section)
+        entry = entry.get(name) if name and isinstance(entry, dict) else None if name else entry
+        if not isinstance(entry, kind):
+            raise InputError(
+                f"{Path(run) / 'config.json'} must have {path}, a {kind.__name__}, as a run of cospike has."
+            )
     return dict(config)
 
 
@@ -160,7 +191,14 @@ def write_history(run: Path, rows: Iterable[dict[str, Any]]) -> None:
 def read_history(run: str | Path) -> list[dict[str, Any]]:
     """The rows of the history, an epoch each."""
     path = Path(run) / "history.jsonl"
-    return [_parse_json(line, path) for line in path.read_bytes().splitlines()] if path.is_file() else []
+    rows = [_parse_json(line, path) for line in path.read_bytes().splitlines()] if path.is_file() else []
+    for row in rows:
+        if not (
+            isinstance(row, dict)
+            and all(isinstance(value, int | float) for value in (row.get("seconds"), *row.values()))
+        ):
+            raise InputError(f"{path} must have an object of numbers in every line, with 'seconds' among them.")
+    return rows
 
 
 def save_arrays(run: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
@@ -172,10 +210,11 @@ def save_arrays(run: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
 
 def read_arrays(run: str | Path, name: str) -> dict[str, np.ndarray]:
     """The arrays of a `.npz` file; objects that would need pickle are refused."""
+    content = _read(Path(run), name)
     try:
-        with np.load(BytesIO(_read(Path(run), name)), allow_pickle=False) as file:
+        with np.load(BytesIO(content), allow_pickle=False) as file:
             return dict(file)
-    except (ValueError, BadZipFile, EOFError, OSError) as error:
+    except (ValueError, TypeError, BadZipFile, EOFError, OSError) as error:
         raise InputError(f"{Path(run) / name} is damaged: {error}.") from error
 
 
@@ -196,8 +235,8 @@ def read_codes(run: str | Path, splits: Sequence[str] = ("test", "train")) -> tu
             )
             for split in splits
         )
-    except (TypeError, KeyError) as error:
-        raise InputError(f"{Path(run) / 'codes.npz'} lacks what codes are made of: {error}.") from error
+    except (TypeError, KeyError, AttributeError, InputError) as error:
+        raise InputError(f"{Path(run) / 'codes.npz'} is damaged: {error}") from error
 
 
 def _read(run: Path, name: str) -> bytes:

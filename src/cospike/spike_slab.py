@@ -8,7 +8,7 @@ Coding*, UAI 2019, eq. 4 in general form): that of the spikes plus γ times that
 """
 
 import math
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch import Generator, Size, Tensor
 from torch.distributions import Distribution, constraints, register_kl
 from torch.nn.functional import logsigmoid
 
+from cospike._errors import InputError, did_you_mean
 from cospike.divergence import kl_bernoulli, kl_normal
 
 Spikes: TypeAlias = Literal["relaxed", "straight-through", "always-on"]
@@ -112,14 +113,18 @@ class SpikeSlab(Distribution):
         relaxed one backwards. "always-on" leaves the spike out, which is the sample of a plain VAE.
         """
         shape = self._extended_shape(sample_shape)
+        if spikes not in get_args(Spikes):
+            raise InputError(
+                f"Unknown spikes {spikes!r} of SpikeSlab.rsample. {did_you_mean(spikes, get_args(Spikes))}"
+            )
         if spikes == "always-on":
             return self._slab(shape, generator)
         uniform = self.loc.new_empty(shape).uniform_(generator=generator)
         threshold = uniform - (-self.active_logits).sigmoid()
-        gate = (sharpness * threshold).sigmoid()
+        spike = (sharpness * threshold).sigmoid()
         if spikes == "straight-through":
-            gate = gate + ((threshold >= 0).to(gate.dtype) - gate).detach()
-        return gate * self._slab(shape, generator)
+            spike = spike + ((threshold >= 0).to(spike.dtype) - spike).detach()
+        return spike * self._slab(shape, generator)
 
     def _slab(self, shape: Size, generator: Generator | None) -> Tensor:
         return torch.addcmul(self.loc, self.scale, self.loc.new_empty(shape).normal_(generator=generator))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from cospike.metrics import Measurement
+from cospike.metrics import Measurement, is_earned
 
 HEADLINES = (
     "jaccard_within",
@@ -46,7 +46,8 @@ def print_measures(runs: Mapping[str, Mapping[str, Measurement]], *, everything:
     for name in names:
         row = [measures.get(name) for measures in runs.values()]
         known = [measure for measure in row if measure is not None]
-        best = _best(known) if len(runs) > 1 else None
+        earned = [measures[name] for measures in runs.values() if name in measures and is_earned(name, measures)]
+        best = _best(earned) if len(runs) > 1 and earned else None
         cells = ["-" if m is None else f"[bold]{_format(m)}[/bold]" if m.value == best else _format(m) for m in row]
         table.add_row(name, _ARROWS[known[0].direction], *cells, known[0].unit)
     Console(highlight=False).print(table)
@@ -61,4 +62,6 @@ def _best(measures: list[Measurement]) -> float | None:
 def _format(measure: Measurement) -> str:
     if measure.unit in ("latents", "classes") and measure.value == int(measure.value):
         return f"{measure.value:.0f}"
-    return f"{measure.value:.3f}" if measure.unit == "fraction" else f"{measure.value:.1f}"
+    if measure.unit == "fraction":
+        return f"{measure.value:.3f}"
+    return f"{measure.value:.1f}" if abs(measure.value) >= 10 else f"{measure.value:.3g}"

@@ -1,6 +1,10 @@
 """`fit` and `encode_dataset`: the only two loops over data."""
 
+import logging
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -85,12 +89,11 @@ def fit(
         "precision": precision,
     }
     _check(model, data, objective, training)
+    config = _config(model, data, objective, training)
+    fabric = _fabric(accelerator, precision)
     run = Path(out) if out is not None else None
-    resuming = run is not None and runs.open_run(
-        run, _config(model, data, objective, training), resume=resume, overwrite=overwrite
-    )
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
-    trainer = Trainer(fabric, model, data, objective, training, run)
+    resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite)
+    trainer = Trainer(fabric, model, data, objective, config, run)
     if resuming:
         trainer.load()
     with (
@@ -118,8 +121,11 @@ def encode_dataset(
     Returns:
         Arrays from here on.
     """
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
+    fabric = _fabric(accelerator, precision)
+    if not len(split):
+        raise InputError("'split' of encode_dataset must have at least one row, got none.")
     _check_shape(model, split)
+    _check_values(model, split.x, "the split")
     module = fabric.setup_module(model)
     parts: list[tuple[Tensor, ...]] = []
     with private_random_state(seed), evaluating(model), torch.no_grad():
@@ -181,11 +187,36 @@ def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dic
     }
 
 
+def _fabric(accelerator: str, precision: Precision) -> Fabric:
+    with warnings.catch_warnings(), _quiet("lightning_fabric"):
+        warnings.filterwarnings("ignore", "An issue occurred while importing", UserWarning)
+        try:
+            return Fabric(accelerator=accelerator, devices=1, precision=precision)
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"'accelerator' of fit must be one that this machine has, got {accelerator!r}: {reason} Try 'cpu'."
+            ) from error
+
+
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Keep a library's remarks on what was asked for off the terminal."""
+    level = logging.getLogger(logger).level
+    logging.getLogger(logger).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.getLogger(logger).setLevel(level)
+
+
 def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> None:
     """Refuse what cannot be trained on, with the reason, before anything is written."""
     for name in ("epochs", "batch_size", "patience"):
         if training[name] is not None and training[name] < 1:
             raise InputError(f"'{name}' of fit must be at least 1, got {training[name]}.")
+    if training["seed"] < 0:
+        raise InputError(f"'seed' of fit must be at least 0, got {training['seed']}.")
     if not 0 < training["learning_rate"] < float("inf"):
         raise InputError(f"'learning_rate' of fit must be above 0, got {training['learning_rate']}.")
     if training["batch_size"] > len(data.train):
@@ -228,8 +259,11 @@ def _check_classes(data: Dataset, objective: Objective) -> None:
             f"The objective {objective.name!r} needs labelled samples of at least two classes, "
             f"got {present} in the training rows of {data.name}. Train with the objective 'vsc' instead."
         )
-    if (single := torch.nonzero(counts == 1)).numel():
+    everywhere = torch.cat([split.y for split in (data.train, data.validation, data.test)])
+    rows = torch.bincount(everywhere[everywhere != UNLABELLED], minlength=data.n_classes)
+    if (lonely := torch.nonzero((counts < 2) & (rows > 0))).numel():
+        label = int(lonely[0])
         raise InputError(
-            f"A class needs at least two training samples to agree, got one of {data.class_names[int(single[0])]!r} in "
-            f"{data.name}. Add samples, leave the class out, or mark it as unlabelled (-1)."
+            f"A class needs at least two training samples to agree, got {int(counts[label])} of "
+            f"{data.class_names[label]!r} in {data.name}. Add samples, leave it out, or mark it as unlabelled (-1)."
         )

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from cospike import runs
+from cospike._errors import InputError
 from cospike._random import private_random_state, random_state, set_random_state
 from cospike.data import Dataset
 from cospike.model import SparseVAE
@@ -49,17 +50,21 @@ class Trainer:
     model: SparseVAE
     data: Dataset
     objective: Objective
-    training: dict[str, Any]
+    config: dict[str, Any]
     run: Path | None
+    begun: bool = False  # whether the run folder is this training's already
     history: list[dict[str, Any]] = field(default_factory=list)
     epoch: int = 0
     step: int = 0  # within the epoch
+    seconds: float = 0.0  # spent on the epoch before an interruption
     totals: dict[str, Tensor] = field(default_factory=dict)  # sums over the steps of the epoch
+    unchecked: list[dict[str, Tensor]] = field(default_factory=list)  # the terms of the last few steps
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     random: dict[str, Tensor] = field(default_factory=dict)  # of the interrupted epoch
 
     def __post_init__(self) -> None:
+        self.training = self.config["training"]
         self.x, self.y = (part.to(self.fabric.device) for part in (self.data.train.x, self.data.train.y))
         self.n_steps = steps_per_epoch(len(self.y), self.training["batch_size"])
         optimizer = torch.optim.Adam(self.model.parameters(), lr=self.training["learning_rate"])
@@ -69,15 +74,18 @@ class Trainer:
     def train(self, interrupt: Interrupt, display: TrainingDisplay) -> None:
         """Every epoch that is left."""
         while self.epoch < self.training["epochs"] and not self._out_of_patience():
-            started = time.perf_counter()
+            started = time.perf_counter() - self.seconds
             self._epoch(interrupt, display)
-            if interrupt.requested:
-                self.save()
-                raise KeyboardInterrupt
             self._check_finite()
+            if interrupt.requested:
+                self.seconds = time.perf_counter() - started
+                self.save()
+                raise KeyboardInterrupt(
+                    "" if self.run is None else f"{self.run} is saved; --resume goes on from there."
+                )
             row = {name: float(total) / self.n_steps for name, total in self.totals.items()}
             row |= self._validate()
-            self.epoch, self.step, self.totals = self.epoch + 1, 0, {}
+            self.epoch, self.step, self.seconds, self.totals = self.epoch + 1, 0, 0.0, {}
             self.history.append({"epoch": self.epoch, "seconds": round(time.perf_counter() - started, 3), **row})
             self._keep_best(row["validation_loss"])
             self.save()
@@ -97,8 +105,8 @@ class Trainer:
         self.module.train()
         while self.step < self.n_steps and not interrupt.requested:
             parts = self._step(batches[self.step])
-            for name, part in parts.items():
-                self.totals[name] = self.totals.get(name, 0.0) + part
+            self.totals = {name: self.totals.get(name, 0.0) + part for name, part in parts.items()}
+            self.unchecked.append(parts)
             self.step += 1
             if self.step % _STEPS_PER_CHECK == 0:
                 self._check_finite()
@@ -126,6 +134,7 @@ class Trainer:
             for x, y in zip(split.x.split(ROWS_PER_PASS), split.y.split(ROWS_PER_PASS), strict=True):
                 x, y = x.to(self.fabric.device), y.to(self.fabric.device)  # noqa: PLW2901
                 loss, parts = self.objective(self.module(x), x, y)
+                self._refuse_nan({"loss": loss, **parts}, "on validation data ")
                 for name, part in {"loss": loss, **parts}.items():
                     totals[name] = totals.get(name, 0.0) + float(part) * len(x) / len(split)
         return {f"validation_{name}": total for name, total in totals.items()}
@@ -142,18 +151,30 @@ class Trainer:
         return bool(self.best_epoch) and self.epoch - self.best_epoch >= self.training["patience"]
 
     def _check_finite(self) -> None:
-        for name, total in self.totals.items():
-            if name != "loss" and not torch.isfinite(total):
-                kept = f"{self.run} keeps the weights of epoch {self.epoch}. " if self.run and self.epoch else ""
-                raise FloatingPointError(
-                    f"The term '{name}' became {float(total)} in epoch {self.epoch + 1}. {kept}"
-                    f"Try a learning rate below {self.training['learning_rate']}."
-                )
+        """Look at the steps since the last look; the first bad one tells which term failed."""
+        if not all(bool(total.isfinite()) for total in self.totals.values()):
+            for parts in self.unchecked:
+                self._refuse_nan(parts)
+        self.unchecked.clear()
+
+    def _refuse_nan(self, parts: dict[str, Tensor], where: str = "") -> None:
+        bad = [name for name, part in parts.items() if not bool(part.isfinite())]
+        if bad:
+            names = [repr(name) for name in bad if name != "loss"] or ["'loss'"]
+            what = f"The term {names[0]}" if len(names) == 1 else f"The terms {', '.join(names)}"
+            kept = f"{self.run} keeps the weights of epoch {self.epoch}. " if self.run and self.epoch else ""
+            raise FloatingPointError(
+                f"{what} became {float(parts[bad[-1]])} {where}in epoch {self.epoch + 1}. {kept}"
+                f"Try a learning rate below {self.training['learning_rate']}."
+            )
 
     def save(self) -> None:
         """Write history, weights and then the state, which alone decides where a resumed run goes on."""
         if self.run is None:
             return
+        if not self.begun:  # what it replaces stays until there is something to put in its place
+            runs.begin_run(self.run, self.config)
+            self.begun = True
         runs.write_history(self.run, self.history)
         if not self.step:
             runs.save_tensors(self.run, "weights.safetensors", self.best or self.model.state_dict())
@@ -165,7 +186,7 @@ class Trainer:
             **{f"totals.{name}": part for name, part in self.totals.items()},
             **{f"random.{name}": part for name, part in random_state().items()},
         }
-        position = {name: str(getattr(self, name)) for name in ("epoch", "step", "best_epoch")}
+        position = {name: str(getattr(self, name)) for name in ("epoch", "step", "best_epoch", "seconds")}
         runs.save_tensors(self.run, "state.safetensors", tensors, position)
 
     def load(self) -> None:
@@ -176,15 +197,21 @@ class Trainer:
         def part(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
-        self.epoch, self.step, self.best_epoch = (int(position[name]) for name in ("epoch", "step", "best_epoch"))
-        self.model.load_state_dict(part("model."))
-        self.best = part("best.")
+        try:
+            self.epoch, self.step, self.best_epoch = (int(position[name]) for name in ("epoch", "step", "best_epoch"))
+            self.seconds = float(position["seconds"])
+            weights = part("model.")
+            self.model.resize_class_patterns(len(weights["pattern_counts"]))
+            self.model.load_state_dict(weights)
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in part("optimizer.").items():
+                index, _, key = name.partition(".")
+                moments.setdefault(int(index), {})[key] = tensor
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        except (KeyError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{self.run / 'state.safetensors'} does not fit this training: {reason}.") from error
+        self.best, self.random, self.begun = part("best."), part("random."), True
         self.totals = {name: total.to(self.fabric.device) for name, total in part("totals.").items()}
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in part("optimizer.").items():
-            index, _, key = name.partition(".")
-            moments.setdefault(int(index), {})[key] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.history = runs.read_history(self.run)[: self.epoch]
-        self.random = part("random.")
