@@ -1,12 +1,13 @@
 import gzip
 import hashlib
+import json
 import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cospike._errors import InputError
@@ -100,22 +101,57 @@ def test_an_unknown_name_is_refused(name, message):
         load_dataset(name)
 
 
+@pytest.mark.parametrize("given", [None, 7, ["digits"]])
+def test_what_is_no_name_is_refused(unchecked, given):
+    with pytest.raises(InputError, match="'name_or_folder' of load_dataset must be a known name or a folder"):
+        load_dataset(given)
+
+
+@pytest.mark.parametrize("name", ["mnist", "digits"])
+def test_a_negative_seed_is_refused(small_mnist, name):
+    with pytest.raises(InputError, match="'seed' of load_dataset must be at least 0, got -1"):
+        load_dataset(name, seed=-1)
+
+
 # --- from a folder
 
 
 @pytest.mark.parametrize("test_stem", ["t10k", "test"])
-def test_a_folder_is_read_like_a_published_set(tmp_path, test_stem):
+def test_a_folder_keeps_its_test_rows_and_holds_out_training_rows_by_the_seed(tmp_path, test_stem):
     names = [f"{stem}-{kind}-ubyte" for stem in ("train", test_stem) for kind in ("images", "labels")]
-    dataset = load_dataset(fill(tmp_path / "mine", names=names))
+    dataset, other = (load_dataset(fill(tmp_path / "mine", names=names), seed=seed) for seed in (0, 1))
     assert (dataset.name, dataset.class_names) == ("mine", ("0", "1", "2"))
-    assert torch.equal(dataset.train.x, grey(SMALL[0][:10]))
-    assert torch.equal(dataset.validation.x, grey(SMALL[0][10:]))
     assert torch.equal(dataset.test.x, grey(SMALL[2]))
+    rows = torch.cat([dataset.train.x, dataset.validation.x])
+    assert sorted(rows.flatten(1).tolist()) == sorted(grey(SMALL[0]).flatten(1).tolist())
+    assert torch.equal(dataset.test.x, other.test.x)
+    assert dataset.fingerprint != other.fingerprint
+
+
+def test_a_folder_sorted_by_class_has_every_class_in_each_split(tmp_path):
+    images, labels = RNG.integers(0, 256, (60, 4, 3), dtype=np.uint8), np.arange(60, dtype=np.uint8) // 20
+    for arrays, sizes in (((images, labels), [40, 10, 10]), ((images, labels, *SMALL[2:]), [50, 10, 5])):
+        dataset = load_dataset(fill(tmp_path, arrays))
+        splits = (dataset.train, dataset.validation, dataset.test)
+        assert [len(split) for split in splits] == sizes
+        assert all(set(split.y.tolist()) == {0, 1, 2} for split in splits)
 
 
 def test_a_folder_without_test_files_gives_up_a_share(tmp_path):
     dataset = load_dataset(str(fill(tmp_path, SMALL[:2])), seed=3)
-    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [8, 2, 2]
+    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [6, 3, 3], "one of each class"
+
+
+@pytest.mark.parametrize("label", [7, 8, 255])
+def test_a_label_far_beyond_the_classes_seen_is_no_class(tmp_path, label):
+    labels = SMALL[1].copy()
+    labels[:2] = label
+    folder = fill(tmp_path, (SMALL[0], labels, *SMALL[2:]))
+    if label == 7:  # half of the indices occur
+        assert load_dataset(folder).n_classes == 8
+    else:
+        with pytest.raises(InputError, match=f"number the classes from 0, got {folder} with 4 of them up to {label}"):
+            load_dataset(folder)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +163,7 @@ def test_a_folder_without_test_files_gives_up_a_share(tmp_path):
         ((SMALL[0], SMALL[1][:-1]), "got 12 images in .* and 11 labels in"),
         ((SMALL[1], SMALL[0]), "It seems to hold labels"),
         ((SMALL[0][:0], SMALL[1][:0], *SMALL[2:]), "not empty"),
-        ((SMALL[0][:1], SMALL[1][:1], *SMALL[2:]), "not empty"),
+        ((SMALL[0][:1], SMALL[1][:1], *SMALL[2:]), "leaves every split a row, .* got 0.167 of 1 rows"),
         ((*SMALL[:2], SMALL[2][:, 1:], SMALL[3]), r"test\[0\].*rows of shape \(1, 4, 3\), as x, got \(1, 3, 3\)"),
     ],
 )
@@ -183,7 +219,48 @@ def test_unlabelled_rows_need_no_name():
 
 
 def test_the_last_label_of_a_byte_has_a_name():
-    assert from_arrays(np.zeros((10, 2)), np.full(10, 255, dtype=np.uint8)).n_classes == 256
+    assert from_arrays(np.zeros((256, 2)), np.arange(256, dtype=np.uint8)).n_classes == 256
+
+
+@pytest.mark.parametrize("names", [np.array([3, 7]), np.array(["3", "7"]), iter([3, 7])])
+def test_class_names_become_text(unchecked, names):
+    data = from_arrays(np.zeros((10, 2)), np.arange(10) % 2, class_names=names)
+    assert json.dumps(data.class_names) == '["3", "7"]'
+
+
+@given(
+    counts=st.lists(st.integers(1, 40), min_size=1, max_size=8),
+    shares=st.sampled_from([(0.2, 0.2), (1 / 6, 1 / 6), (0.1, 0.5), (0.5, 0.1), (0.02, 0.9)]),
+    seed=st.integers(0, 9),
+)
+def test_every_class_has_rows_in_each_split_in_proportion(counts, shares, seed):
+    y = np.repeat(np.arange(len(counts)) - 1, counts)
+    assume(len(y) >= 6 and sum(max(1, round(share * len(y))) for share in shares) < len(y))
+    data = from_arrays(np.arange(len(y), dtype=float)[:, None], y, validation=shares[0], test=shares[1], seed=seed)
+    splits = (data.validation, data.test, data.train)
+    found = np.array([np.bincount(split.y + 1, minlength=len(counts)) for split in splits])
+    assert found.sum(axis=0).tolist() == counts
+    assert found[:, np.array(counts) >= 3].all()
+    small = min(*shares, 1 - sum(shares)) * min(counts) < 1
+    for split, share, in_class in zip(splits, shares, found, strict=False):
+        assert small or len(split) == round(share * len(y))
+        assert small or np.abs(in_class - share * np.array(counts)).max() < 4
+    assert sorted(torch.cat([split.x for split in splits]).flatten().tolist()) == list(range(len(y)))
+
+
+def test_a_thousand_classes_are_split_evenly_and_at_random():
+    x, y = np.zeros((10_000, 1)), np.arange(10_000) // 10
+    one, same, other = (from_arrays(x, y, seed=seed) for seed in (0, 0, 1))
+    for split, n_rows in ((one.train, 6), (one.validation, 2), (one.test, 2)):
+        assert (np.bincount(split.y) == n_rows).all()
+        assert (np.diff(split.y) < 0).any(), "not sorted by class"
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+
+
+def test_rare_classes_are_not_kept_from_the_splits():
+    data = from_arrays(np.zeros((200, 1)), np.r_[np.zeros(100, dtype=int), np.arange(1, 101)])
+    assert [len(split) for split in (data.train, data.validation, data.test)] == [120, 40, 40]
+    assert 10 < int((data.test.y == 0).sum()) < 30
 
 
 @pytest.mark.parametrize(
@@ -198,9 +275,9 @@ def test_the_last_label_of_a_byte_has_a_name():
         ({"y": np.zeros((10, 1), dtype=int)}, "must be 10 labels"),
         ({"y": np.zeros(10)}, r"class indices \(integers\), got float64"),
         ({"y": np.array(["cat"] * 10)}, "class indices"),
-        ({"y": np.full(10, -2)}, r"must lie in -1 … -1 .*, got -2 … -2"),
-        ({"class_names": ("a", "b")}, r"must lie in -1 … 1 .*, got 0 … 2. Number the classes"),
-        ({"test": 0.0}, r"'test' of from_arrays must be a share .* got 0.0 of 10 rows"),
+        ({"y": np.full(10, -2)}, r"must be in -1 … -1 .*, got -2 … -2"),
+        ({"class_names": ("a", "b")}, r"must be in -1 … 1 .*, got 0 … 2. Number the classes"),
+        ({"test": 0.0}, r"'test' of from_arrays must be a share .* got 0 of 10 rows"),
         ({"validation": 0.8}, "'validation' of from_arrays must be a share"),
         (
             {"test": (np.zeros((3, 5)), np.zeros(3, dtype=int))},
@@ -208,9 +285,24 @@ def test_the_last_label_of_a_byte_has_a_name():
         ),
         ({"validation": (np.zeros((3, 4)), np.zeros(2, dtype=int))}, r"'validation\[1\]' .* must be 3 labels"),
         ({"validation": (np.zeros((1, 4)), np.array([9])), "class_names": "abc"}, "got 0 … 9"),
+        (
+            {"y": np.full(10, 2**63, dtype=np.uint64)},
+            r"'y' of .* in -1 … 9 .*, got 9223372036854775808 … .*numpy.unique",
+        ),
+        ({"y": np.arange(10) * 10**9}, "'y' of from_arrays must be in -1 … 9 .*, got 0 … 9000000000"),
+        ({"class_names": ["a", "b", "a"]}, "'class_names' of from_arrays must be distinct, got 'a' more than once"),
+        ({"class_names": np.array([3, 7])}, "in -1 … 1 .*, got 0 … 2"),
+        ({"validation": float("nan")}, "'validation' of from_arrays must be a share .* got nan of 10 rows"),
+        ({"test": float("inf")}, "'test' of from_arrays must be a share .* got inf of 10 rows"),
+        ({"validation": [np.zeros((3, 4)), np.zeros(3, dtype=int)]}, r"or a tuple \(x, y\), got a list"),
+        ({"test": (np.zeros((3, 4)),)}, r"'test' .* or a tuple \(x, y\), got a tuple"),
+        ({"test": None}, "got a NoneType"),
+        ({"x": [[1.0, 2.0], [3.0]]}, "'x' of from_arrays must be an array, got a ragged list"),
+        ({"seed": -1}, "'seed' of from_arrays must be at least 0, got -1"),
+        ({"seed": 0.5}, "'seed' of from_arrays must be at least 0, got 0.5"),
     ],
 )
-def test_arrays_that_make_no_sense_are_refused(change, message):
+def test_arrays_that_make_no_sense_are_refused(unchecked, change, message):
     given = {"x": np.zeros((10, 4)), "y": np.arange(10) % 3} | change
     with pytest.raises(InputError, match=message) as refusal:
         from_arrays(given.pop("x"), given.pop("y"), **given)

@@ -73,7 +73,7 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path, monkeypatch):
 def test_truncation_at_every_byte_is_refused(compress):
     whole = compress(TWO_IMAGES)
     for length in range(len(whole)):
-        with pytest.raises(InputError, match="'source' of read_idx must be") as refusal:
+        with pytest.raises(InputError, match=r"^A data file must be") as refusal:
             read_idx(whole[:length])
         assert "\n" not in str(refusal.value)
 
@@ -82,8 +82,8 @@ def test_truncation_at_every_byte_is_refused(compress):
     ("data", "message"),
     [
         (TWO_IMAGES + b"\0", "the 12 values of its shape .* got mine with more than 12"),
-        (gzip.compress(TWO_IMAGES + b"\0"), "got mine with more than 12"),
-        (gzip.compress(TWO_IMAGES) + b"tail", "a whole gzip file, got mine, which is damaged"),
+        (gzip.compress(TWO_IMAGES + b"\0", mtime=0), "got mine with more than 12"),
+        (gzip.compress(TWO_IMAGES, mtime=0) + b"tail", "a whole gzip file, got mine, which is damaged"),
         (b"<html>not here</html>", "first bytes 00 00.*3c 68 74 6d"),
         (build((2,), bytes(8), code=0x0D), "type code 0x0d"),
         (build((), [1]), "0 axes"),

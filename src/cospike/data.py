@@ -1,14 +1,14 @@
 """`Dataset`: images or table rows in memory, one tensor a split, and the ways to get one.
 
 By name or from a folder of IDX files (`load_dataset`), or from one's own arrays (`from_arrays`). The published sets
-and the folders keep their test rows and hold out the last sixth of their training rows (10,000 of MNIST's 60,000);
-what has no test rows of its own is shuffled by a seed and cut.
+keep their test rows and hold out the last sixth of their training rows (10,000 of MNIST's 60,000). Everywhere else
+what has to be held out is drawn by a seed, in proportion to every class.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -24,6 +24,8 @@ from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
 
 Array: TypeAlias = np.ndarray | Tensor
 """What a user gives: its shape is checked here, with a message that helps, not by its type."""
+
+_MAX_UNNAMED = 4096  # classes named after their indices: a larger label is most likely no class index
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
     """A data set by name ('mnist', 'fashion-mnist', 'digits'), or from a folder of IDX files.
 
     A folder holds one `train-images*` and one `train-labels*`, and may hold `t10k-…` or `test-…` of both. ``seed``
-    decides the splits of what has no test rows of its own: digits, and a folder without test files.
+    decides which rows of digits and of a folder are held out: for validation and, without test files, for the test.
 
     Raises:
         DatasetNotFoundError: if a published set is neither here nor within reach.
@@ -92,28 +94,29 @@ def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
     >>> load_dataset("digits").shape
     (1, 8, 8)
     """
+    _check_seed(seed, "load_dataset")
     if isinstance(name_or_folder, str) and name_or_folder in PUBLISHED:
-        images = load_published(name_or_folder)
-        class_names = PUBLISHED[name_or_folder].class_names
-        return _hold_out_last(images[:2], images[2:], name=name_or_folder, class_names=class_names)
+        images, names = load_published(name_or_folder), PUBLISHED[name_or_folder].class_names
+        (x, y), test, n_kept = images[:2], images[2:], len(images[0]) * 5 // 6
+        last = (x[n_kept:], y[n_kept:])
+        return from_arrays(x[:n_kept], y[:n_kept], name=name_or_folder, class_names=names, validation=last, test=test)
     if name_or_folder == "digits":
-        return _load_digits(seed)
-    if (folder := Path(name_or_folder).expanduser()).is_dir():
+        from sklearn.datasets import load_digits  # noqa: PLC0415
+
+        digits = load_digits()  # 1,797 images of 8 × 8 with grey levels 0 … 16
+        return from_arrays(digits.images / 16, digits.target, name="digits", seed=seed)
+    if isinstance(name_or_folder, str | Path) and (folder := Path(name_or_folder).expanduser()).is_dir():
         return _load_folder(folder, seed)
-    raise InputError(
-        "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, "
-        f"got {str(name_or_folder)!r}. {did_you_mean(str(name_or_folder), [*PUBLISHED, 'digits'])}"
-    )
+    got, fix = repr(str(name_or_folder)), did_you_mean(str(name_or_folder), [*PUBLISHED, "digits"])
+    raise _bad_source("a known name or a folder of IDX files", got, fix)
 
 
 def load_default(*, seed: int = 0) -> tuple[Dataset, str | None]:
     """What to use when no data set is named: MNIST, else digits and a line that says so."""
     try:
-        return load_dataset("mnist"), None
+        return load_dataset("mnist", seed=seed), None
     except DatasetNotFoundError:
-        notice = (
-            "MNIST is neither here nor within reach, so these are scikit-learn's digits; `cospike data fetch mnist`."
-        )
+        notice = "MNIST is neither here nor within reach: these are scikit-learn's digits; `cospike data fetch mnist`."
         return load_dataset("digits", seed=seed), notice
 
 
@@ -122,7 +125,7 @@ def from_arrays(
     y: Array,
     *,
     name: str = "arrays",
-    class_names: Sequence[str] | None = None,
+    class_names: Iterable[object] | None = None,
     validation: float | tuple[Array, Array] = 0.2,
     test: float | tuple[Array, Array] = 0.2,
     seed: int = 0,
@@ -135,27 +138,27 @@ def from_arrays(
         y: [sample], class indices; −1 where the class is not known.
         name: what to call it.
         class_names: name of each class index (default: the indices up to the largest).
-        validation: rows and labels to choose by, or the share of ``x`` to hold out.
-        test: rows and labels to report on, or the share of ``x`` to hold out.
-        seed: decides which rows are held out as a share.
+        validation: a tuple of rows and labels to choose by, or the share of ``x`` to hold out.
+        test: a tuple of rows and labels to report on, or the share of ``x`` to hold out.
+        seed: decides which rows are held out as a share: of every class in proportion, and of a class with a row
+            for every split at least one, even where that makes a small share larger.
 
     Raises:
         InputError: if the arrays disagree, are empty or hold what is neither a finite number nor a class.
     """
+    _check_seed(seed, "from_arrays")
     rows = _check_rows(x, y, arguments=("x", "y"))
-    n_rows, event = len(rows.y), rows.x.shape[1:]
-    held_out = {"test": test, "validation": validation}
-    if not all(isinstance(part, tuple) for part in held_out.values()):
-        order = np.random.default_rng(seed).permutation(n_rows)
-        rows = _Rows(rows.x[order], rows.y[order])
-    parts = {}
-    for argument, part in held_out.items():
-        if isinstance(part, tuple):
-            parts[argument] = _check_rows(*part, arguments=(f"{argument}[0]", f"{argument}[1]"), event=event)
+    parts, sizes = {"train": rows}, dict[str, int]()
+    for argument, part in (("test", test), ("validation", validation)):
+        if isinstance(part, tuple) and len(part) == 2:
+            arguments = (f"{argument}[0]", f"{argument}[1]")
+            parts[argument] = _check_rows(*part, arguments=arguments, event=rows.x.shape[1:])
         else:
-            rows, parts[argument] = _cut(rows, part, n_rows=n_rows, argument=argument)
-    parts["train"] = rows
+            sizes[argument] = _count(part, n_rows=len(rows.y), n_taken=sum(sizes.values()), argument=argument)
     names = _check_labels([part.y for part in parts.values()], class_names)
+    if sizes:  # else the rows keep their order
+        dealt = zip([*sizes, "train"], _deal(rows.y, list(sizes.values()), seed), strict=True)
+        parts |= {split: _Rows(rows.x[chosen], rows.y[chosen]) for split, chosen in dealt}
     return Dataset(name=name, class_names=names, **{split: _to_split(part) for split, part in parts.items()})
 
 
@@ -168,7 +171,7 @@ class _Rows(NamedTuple):
 
 def _check_rows(x: Array, y: Array, *, arguments: tuple[str, str], event: tuple[int, ...] | None = None) -> _Rows:
     """Rows and labels as NumPy arrays that make sense together, each row of shape ``event`` if that is known."""
-    rows, labels = _as_numpy(x), _as_numpy(y)
+    rows, labels = (_as_numpy(values, argument) for values, argument in zip((x, y), arguments, strict=True))
     rows = rows[:, None] if rows.ndim == 3 else rows
     for argument, passes, expected, got, fix in (
         (0, rows.ndim > 1 and rows.size, "[sample, …], not empty", f"shape {rows.shape}", "Give one row a sample."),
@@ -178,38 +181,75 @@ def _check_rows(x: Array, y: Array, *, arguments: tuple[str, str], event: tuple[
         (1, labels.shape == rows.shape[:1], f"{len(rows)} labels", f"shape {labels.shape}", "Give one label a row."),
     ):
         if not passes:
-            raise InputError(f"'{arguments[argument]}' of from_arrays must be {expected}, got {got}. {fix}")
+            raise _refusal(arguments[argument], expected, got, fix)
     if rows.dtype != np.uint8:
         with np.errstate(over="ignore"):  # what is too large for float32 is found below, as infinite
             rows = np.array(rows, dtype=np.float32)
         if wrong := int(np.sum(~np.isfinite(rows))):
-            got = f"{wrong} NaN or infinite values"
-            raise InputError(f"'{arguments[0]}' of from_arrays must be finite float32, got {got}. Fill or drop them.")
+            raise _refusal(arguments[0], "finite float32", f"{wrong} NaN or infinite values", "Fill or drop them.")
     return _Rows(rows, labels)
 
 
-def _check_labels(labels: Sequence[np.ndarray], class_names: Sequence[str] | None) -> tuple[str, ...]:
-    """The names of the classes, which must cover every label."""
+def _check_labels(labels: Sequence[np.ndarray], class_names: Iterable[object] | None) -> tuple[str, ...]:
+    """The names of the classes, which must cover every label and differ."""
     lowest, highest = min(int(part.min()) for part in labels), max(int(part.max()) for part in labels)
-    if class_names is None:
-        class_names = [str(label) for label in range(highest + 1)]
-    if not UNLABELLED <= lowest <= highest < len(class_names):
-        raise InputError(
-            f"'y' of from_arrays must lie in -1 … {len(class_names) - 1} (-1: unlabelled), got {lowest} … {highest}. "
-            "Number the classes from 0 and name each of them."
-        )
-    return tuple(class_names)
+    limit = min(highest + 1, _MAX_UNNAMED, sum(map(len, labels)))
+    names = tuple(map(str, range(limit) if class_names is None else class_names))
+    if len(set(names)) < len(names):
+        got = f"{max(names, key=names.count)!r} more than once"
+        raise _refusal("class_names", "distinct", got, "Name each class once.")
+    if not UNLABELLED <= lowest <= highest < len(names):
+        expected, got = f"in -1 … {len(names) - 1} (-1: unlabelled)", f"{lowest} … {highest}"
+        fix = "Number the classes from 0, as numpy.unique(return_inverse=True) does, and name each of them."
+        raise _refusal("y", expected, got, fix)
+    return names
 
 
-def _cut(rows: _Rows, share: float, *, n_rows: int, argument: str) -> tuple[_Rows, _Rows]:
-    """The rows without the last ones, which are held out: a share of all ``n_rows``."""
-    count = round(share * n_rows)
-    if not 0 < count < len(rows.y):
-        raise InputError(
-            f"'{argument}' of from_arrays must be a share that leaves every split a row, got {share} of {n_rows} rows. "
-            "Give more rows or another share."
-        )
-    return _Rows(rows.x[:-count], rows.y[:-count]), _Rows(rows.x[-count:], rows.y[-count:])
+def _refusal(argument: str, expected: str, got: object, fix: str, *, of: str = "from_arrays") -> InputError:
+    return InputError(f"'{argument}' of {of} must be {expected}, got {got}. {fix}")
+
+
+_bad_source = partial(_refusal, "name_or_folder", of="load_dataset")
+
+
+def _check_seed(seed: int, of: str) -> None:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise _refusal("seed", "at least 0", repr(seed), "Give a whole number.", of=of)
+
+
+def _count(share: object, *, n_rows: int, n_taken: int, argument: str) -> int:
+    """How many rows a share of ``n_rows`` is, of which some are taken and one must be left."""
+    got = f"a {type(share).__name__}"
+    if isinstance(share, int | float | np.floating):
+        if 0 < share < 1 and (count := max(1, round(float(share) * n_rows))) < n_rows - n_taken:
+            return count
+        got = f"{share:.3g} of {n_rows} rows"
+    expected, fix = "a share that leaves every split a row, or a tuple (x, y)", "Give more rows or another share."
+    raise _refusal(argument, expected, got, fix)
+
+
+def _deal(y: np.ndarray, sizes: Sequence[int], seed: int) -> list[np.ndarray]:
+    """The row numbers of each split held out, then of the rest, every class in proportion.
+
+    Each class is spread evenly over [0, 1) in random order, and a split takes the rows that lie lowest. Of a class
+    with a row for every split, the first comes before all others and one is kept for each later split.
+    """
+    rng = np.random.default_rng(seed)
+    _, y, counts = np.unique(y, return_inverse=True, return_counts=True)
+    rest, parts = rng.permutation(len(y)), []
+    rest = rest[np.argsort(y[rest], kind="stable")]  # class by class, at random within a class
+    for n_later, size in zip(range(len(sizes), 0, -1), sizes, strict=True):
+        label = y[rest]
+        left = np.bincount(label, minlength=len(counts))
+        rank = np.arange(len(rest)) - (np.cumsum(left) - left)[label]
+        place = (rank + rng.random(len(left))[label]) / left[label]
+        enough = (counts > len(sizes))[label]
+        place[enough & (rank == 0)] = -1
+        place[enough & (rank >= left[label] - n_later)] = 2
+        taken = np.argsort(place, kind="stable")[: np.clip(size, np.sum(place < 0), np.sum(place < 2))]
+        parts.append(rng.permutation(rest[taken]))
+        rest = np.delete(rest, taken)
+    return [*parts, rng.permutation(rest)]
 
 
 def _to_split(rows: _Rows) -> Split:
@@ -218,33 +258,28 @@ def _to_split(rows: _Rows) -> Split:
     return Split(x=torch.from_numpy(x), y=torch.from_numpy(rows.y.astype(np.int64)))
 
 
-def _as_numpy(values: Array) -> np.ndarray:
+def _as_numpy(values: Array, argument: str) -> np.ndarray:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         return (values.float() if values.is_floating_point() else values).numpy()
-    return np.asarray(values)
-
-
-def _load_digits(seed: int) -> Dataset:
-    """Scikit-learn's digits, 1,797 images of 8 × 8 with grey levels 0 … 16."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415
-
-    digits = load_digits()
-    return from_arrays(digits.images / 16, digits.target, name="digits", class_names=tuple("0123456789"), seed=seed)
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError):
+        raise _refusal(argument, "an array", f"a ragged {type(values).__name__}", "Make its rows alike.") from None
 
 
 def _load_folder(folder: Path, seed: int) -> Dataset:
     """A data set from a folder of IDX files."""
     pairs = {stem: _read_pair(folder, stem) for stem in ("train", "t10k", "test")}
     if (train := pairs["train"]) is None:
-        raise InputError(
-            f"'name_or_folder' of load_dataset must hold IDX files, got {folder} without train-images* and "
-            "train-labels*. Name the folder that holds them."
-        )
-    name = folder.resolve().name
-    if test := pairs["t10k"] or pairs["test"]:
-        return _hold_out_last(train, test, name=name)
-    return from_arrays(*train, name=name, validation=1 / 6, test=1 / 6, seed=seed)
+        got = f"{folder} without train-images* and train-labels*"
+        raise _bad_source("a folder of IDX files", got, "Name the folder that holds them.")
+    test = pairs["t10k"] or pairs["test"]
+    seen = np.unique(np.concatenate([pair[1] for pair in (train, test) if pair]))
+    if 2 * len(seen) <= (highest := max(seen.tolist(), default=-1)):
+        got, fix = f"{folder} with {len(seen)} of them up to {highest}", "Number them anew; drop rows to be ignored."
+        raise _bad_source("a folder whose labels number the classes from 0", got, fix)
+    return from_arrays(*train, name=folder.resolve().name, validation=1 / 6, test=test or 1 / 6, seed=seed)
 
 
 def _read_pair(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -254,28 +289,11 @@ def _read_pair(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     for kind, files in found.items():
         if len(files) != 1:
-            raise InputError(
-                f"'name_or_folder' of load_dataset must hold one {stem}-{kind}* beside its pair, "
-                f"got {folder} with {len(files)}. {'Keep one of them' if files else 'Add it'}."
-            )
+            expected, got = f"a folder with one {stem}-{kind}* beside its pair", f"{folder} with {len(files)}"
+            raise _bad_source(expected, got, "Keep one of them." if files else "Add it.")
     [images], [labels] = found.values()
     x, y = read_idx(images, ndim=3), read_idx(labels, ndim=1)
     if len(x) != len(y):
-        raise InputError(
-            f"'name_or_folder' of load_dataset must hold one label an image, got {len(x)} images in {images} and "
-            f"{len(y)} labels in {labels}. Are they of the same set?"
-        )
+        got = f"{len(x)} images in {images} and {len(y)} labels in {labels}"
+        raise _bad_source("a folder with one label an image", got, "Are they of the same set?")
     return x, y
-
-
-def _hold_out_last(
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    *,
-    name: str,
-    class_names: Sequence[str] | None = None,
-) -> Dataset:
-    """A data set with test rows of its own; validation is the last sixth of the training rows."""
-    (x, y), count = train, max(1, len(train[1]) // 6)
-    validation = (x[-count:], y[-count:])
-    return from_arrays(x[:-count], y[:-count], name=name, class_names=class_names, validation=validation, test=test)

@@ -199,4 +199,4 @@ def _read_up_to(stream: io.BufferedIOBase, n_bytes: int) -> bytearray:
 
 
 def _refusal(expected: str, got: str, fix: str) -> InputError:
-    return InputError(f"'source' of read_idx must be {expected}, got {got}. {fix}")
+    return InputError(f"A data file must be {expected}, got {got}. {fix}")
