@@ -8,8 +8,8 @@ from typing import get_args
 
 import cospike
 from cospike import _HOME_OF
-from cospike.cli import ObjectiveName
 from cospike.objective import PRESETS
+from cospike.options import ObjectiveName
 
 
 def test_every_public_name_loads_and_is_described():

@@ -213,12 +213,13 @@ def test_a_fitted_model_can_take_up_its_run(tmp_path):
     assert bits(tmp_path / "run")[0]
 
 
-def test_bfloat16_trains(tmp_path):
+def test_bfloat16_trains_without_a_remark(caplog):
     data = blobs()
     model = small(data)
     history = fit(model, data, epochs=4, batch_size=20, precision="bf16-mixed", accelerator="cpu")
     assert np.isfinite(history[-1]["loss"])
     assert all(p.dtype == torch.float32 for p in model.parameters())
+    assert not caplog.records
 
 
 def test_unlabelled_rows_take_part(tmp_path):

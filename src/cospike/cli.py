@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal
 
 # Two OpenMP threads that spin for each other slow a busy machine down tenfold; this has to be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -17,12 +17,11 @@ from cyclopts.config import Yaml
 
 from cospike._errors import InputError
 from cospike._version import __version__
-from cospike.options import Options
+from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options
 
 if TYPE_CHECKING:
     from cospike.data import Dataset
 
-ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vae"]
 _Flag = Parameter(negative="")
 _Options = Annotated[Options, Parameter(name="*", consume_multiple=True)]
 
@@ -83,11 +82,9 @@ def compare(
     data: str | None = None,
     *,
     out: Path,
-    objectives: Annotated[tuple[ObjectiveName, ...], Parameter(consume_multiple=(1, None), negative="")] = (
-        "vsc",
-        "paper",
-        "class-consistent",
-    ),
+    objectives: Annotated[
+        tuple[ObjectiveName, ...], Parameter(consume_multiple=(1, None), negative="")
+    ] = DEMO_OBJECTIVES,
     resume: Annotated[bool, _Flag] = False,
     overwrite: Annotated[bool, _Flag] = False,
     options: _Options = Options(),  # noqa: B008

@@ -1,6 +1,7 @@
 """`Codes`: what a model says about a whole data set, as arrays. Left of it is torch, right of it is NumPy."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -119,4 +120,5 @@ class Codes:
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Codes":
         """The inverse of `to_arrays`."""
-        return cls(**{**arrays, "class_names": tuple(map(str, arrays["class_names"]))})  # type: ignore[arg-type]
+        parts: dict[str, Any] = {**arrays, "class_names": tuple(map(str, arrays["class_names"]))}
+        return cls(**parts)

@@ -16,6 +16,7 @@ expm1 keeps agreement (γ nearly equal) exact to rounding. Below the first node 
 """
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -78,7 +79,7 @@ def mean_pairwise_js(
     Returns:
         Nats per latent (their square root with ``distance``); zeros if no group has two rows.
     """
-    result: Tensor = _MeanPairwiseJS.apply(logits, groups, distance)  # type: ignore[no-untyped-call]
+    result: Tensor = _MeanPairwiseJS.apply(logits, groups, distance)  # type: ignore[no-untyped-call]  # so in torch
     return result
 
 
@@ -86,7 +87,7 @@ class _MeanPairwiseJS(torch.autograd.Function):
     """Value and gradient come out of one pass, so that no node of the integral is kept for the backward pass."""
 
     @staticmethod
-    def forward(ctx, logits: Tensor, groups: Tensor, distance: bool) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx: Any, logits: Tensor, groups: Tensor, distance: bool) -> Tensor:
         order = groups.argsort(stable=True)
         _, sizes = groups[order].unique_consecutive(return_counts=True)
         sorted_groups = torch.repeat_interleave(sizes)
@@ -100,7 +101,7 @@ class _MeanPairwiseJS(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, upstream: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * upstream, None, None
 

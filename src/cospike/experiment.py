@@ -9,13 +9,10 @@ from cospike.data import Dataset
 from cospike.evaluation import Evaluation, evaluate
 from cospike.model import SparseVAE
 from cospike.objective import PRESETS, Objective
-from cospike.options import Options
+from cospike.options import DEMO_OBJECTIVES, Options
 from cospike.progress import working
 from cospike.runs import check_folder
 from cospike.train import fit
-
-DEMO_OBJECTIVES = ("vsc", "paper", "class-consistent")
-"""What `compare` trains by default: the last one is the one whose report is written."""
 
 _PRICES = ("within", "between", "sharing", "early_global", "pairwise", "distance", "beta")
 

@@ -236,7 +236,7 @@ def _information(codes: Codes) -> dict[str, _Estimate]:
 
 def _probes(codes: Codes, train: Codes, threshold: float, seed: int) -> dict[str, _Estimate]:
     from sklearn import exceptions, linear_model, pipeline, preprocessing  # noqa: PLC0415  (loads slowly)
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     train = train.select(np.flatnonzero(train.labels != UNLABELLED)[:PROBE_ROWS])
     if len(np.unique(train.labels)) < 2:

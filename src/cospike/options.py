@@ -1,9 +1,15 @@
 """What a user sets on the command line or in a YAML file: one record, torch-free, so that `--help` stays light."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Group, Parameter
+
+ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vae"]
+"""The presets of `cospike.objective`, which loads torch."""
+
+DEMO_OBJECTIVES: tuple[ObjectiveName, ...] = ("vsc", "paper", "class-consistent")
+"""What `cospike compare` trains by default; the report is that of the last one."""
 
 _model = Group("Model", sort_key=1)
 _objective = Group("Objective", sort_key=2)

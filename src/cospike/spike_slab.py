@@ -140,7 +140,9 @@ def slab_kl(q: SpikeSlab, p: SpikeSlab) -> Float[Tensor, "*shape"]:
     return q.active_probs * kl_normal(q.loc, q.scale, p.loc, p.scale)
 
 
-@register_kl(SpikeSlab, SpikeSlab)  # type: ignore[untyped-decorator]
 def kl_spike_slab(q: SpikeSlab, p: SpikeSlab) -> Float[Tensor, "*shape"]:
     """KL(q ‖ p) in nats per latent; behind `torch.distributions.kl_divergence`."""
     return spike_kl(q, p) + slab_kl(q, p)
+
+
+register_kl(SpikeSlab, SpikeSlab)(kl_spike_slab)

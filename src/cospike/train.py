@@ -2,9 +2,6 @@
 
 import logging
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -188,26 +185,19 @@ def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dic
 
 
 def _fabric(accelerator: str, precision: Precision) -> Fabric:
-    with warnings.catch_warnings(), _quiet("lightning_fabric"):
-        warnings.filterwarnings("ignore", "An issue occurred while importing", UserWarning)
-        try:
-            return Fabric(accelerator=accelerator, devices=1, precision=precision)
-        except (RuntimeError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"'accelerator' of fit must be one that this machine has, got {accelerator!r}: {reason} Try 'cpu'."
-            ) from error
-
-
-@contextmanager
-def _quiet(logger: str) -> Iterator[None]:
-    """Keep a library's remarks on what was asked for off the terminal."""
-    level = logging.getLogger(logger).level
-    logging.getLogger(logger).setLevel(logging.ERROR)
+    """Fabric on one device, without its remark on a precision that was asked for."""
+    logger = logging.getLogger("lightning_fabric")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
-        yield
+        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"'accelerator' of fit must be one that this machine has, got {accelerator!r}: {reason} Try 'cpu'."
+        ) from error
     finally:
-        logging.getLogger(logger).setLevel(level)
+        logger.setLevel(level)
 
 
 def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> None:
