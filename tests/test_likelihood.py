@@ -9,7 +9,7 @@ from torch.distributions import kl_divergence
 
 from cospike._errors import InputError
 from cospike.data import Split
-from cospike.likelihood import bounds
+from cospike.likelihood import bounds, class_probabilities
 from cospike.model import SparseVAE
 from cospike.spike_slab import SpikeSlab, spike_kl
 from cospike.train import encode_dataset
@@ -70,7 +70,7 @@ def test_without_patterns_or_labels_what_needs_them_is_left_out(trained):
     assert "neg_elbo_mixture" not in bounds(fresh, trained.data.test)
     unlabelled = Split(trained.data.test.x, torch.full_like(trained.data.test.y, -1))
     got = bounds(trained.model, unlabelled)
-    assert "neg_elbo_given_class" not in got
+    assert not {"neg_elbo_given_class", "bayes_accuracy"} & set(got)
     assert got["neg_elbo_mixture"].value == pytest.approx(
         bounds(trained.model, trained.data.test)["neg_elbo_mixture"].value
     )
@@ -84,3 +84,82 @@ def test_codes_without_their_reconstruction_are_refused(trained, make_codes):
 def test_codes_and_samples_give_the_same(trained):
     codes = encode_dataset(trained.model, trained.data.test, accelerator="cpu")
     assert bounds(trained.model, codes) == bounds(trained.model, trained.data.test)
+
+
+def with_patterns(make_codes, patterns, labels):
+    """A model whose class patterns are the means of ``patterns`` over ``labels``."""
+    model = SparseVAE((4,), 3)
+    model.set_class_patterns(make_codes(patterns, labels))
+    return model
+
+
+TRAIN = np.array([[0.9, 0.1, 0.2], [0.1, 0.8, 0.2], [0.1, 0.8, 0.2]])  # of the classes 0, 1, 1
+
+
+@pytest.mark.parametrize(
+    ("patterns", "accuracy"),
+    [
+        (TRAIN, 1.0),  # perfect: every sample agrees with its class
+        (np.full((3, 3), 0.3), 0.25),  # worthless: the majority of the training data, where a quarter of the test is
+        (TRAIN[[1, 0, 0]], 0.0),  # swapped
+    ],
+)
+def test_bayes_reads_the_class_from_the_pattern(make_codes, patterns, accuracy):
+    model = with_patterns(make_codes, patterns, [0, 1, 1])
+    codes = make_codes(TRAIN[[0, 0, 0, 1, 0]], [0, 0, 0, 1, -1], n_classes=2, reconstruction=np.zeros(5))
+    got = bounds(model, codes)["bayes_accuracy"]
+    assert (got.value, got.unit, got.direction) == (accuracy, "fraction", "higher")
+    assert (class_probabilities(model, codes).argmax(1) == codes.labels)[:4].mean() == accuracy
+
+
+def test_of_hard_spikes_bayes_is_naive_bayes(make_codes):
+    """Against scikit-learn's, fitted to the same spikes; the prior tips the balance."""
+    from sklearn.naive_bayes import BernoulliNB
+
+    rng = np.random.default_rng(0)
+    labels = rng.choice(3, 300, p=[0.6, 0.3, 0.1])
+    spikes = (rng.random((300, 3)) < np.array([[0.3, 0.4, 0.6], [0.5, 0.4, 0.3], [0.6, 0.6, 0.5]])[labels]).astype(
+        float
+    )
+    model = with_patterns(make_codes, spikes, labels)
+    theirs = BernoulliNB(alpha=1e-9).fit(spikes, labels)
+    codes = make_codes(spikes, labels, reconstruction=np.zeros(300))
+    assert class_probabilities(model, codes) == pytest.approx(theirs.predict_proba(spikes), abs=1e-5)
+    got = bounds(model, codes)["bayes_accuracy"]
+    assert got.value == theirs.score(spikes, labels)
+    assert got.stderr == pytest.approx((got.value * (1 - got.value) / 300) ** 0.5)
+
+
+def test_class_probabilities_are_the_terms_of_the_mixture(trained):
+    """−ln Σ_y p(y) exp(−KL_y) is the mixture's cost, so p(y | x) of the own class is what the label would save."""
+    codes = encode_dataset(trained.model, trained.data.test, accelerator="cpu")
+    probs = class_probabilities(trained.model, codes)
+    assert probs.sum(1) == pytest.approx(np.ones(len(codes)))
+    rows, shares = np.arange(len(codes)), trained.model.class_probs.numpy()
+    got = bounds(trained.model, codes)
+    saved = np.log(probs[rows, codes.labels] / shares[codes.labels]).mean()
+    assert got["neg_elbo_mixture"].value - got["neg_elbo_given_class"].value == pytest.approx(saved, abs=1e-5)
+    assert 0.3 < got["bayes_accuracy"].value < 1.0
+
+
+def test_a_class_without_training_samples_is_never_named(make_codes):
+    codes = make_codes(TRAIN, [0, 1, 1], n_classes=3)
+    model = SparseVAE((4,), 3)
+    model.set_class_patterns(codes)
+    probs = class_probabilities(model, codes)
+    assert (probs[:, 2] == 0.0).all()
+    assert np.isfinite(probs).all()
+
+
+def test_class_probabilities_need_patterns_of_classes_and_codes_of_the_model(make_codes):
+    codes = make_codes(TRAIN, [0, 1, 1])
+    with pytest.raises(InputError, match="must carry class patterns"):
+        class_probabilities(SparseVAE((4,), 3), codes)
+    unlabelled = with_patterns(make_codes, TRAIN, [0, 1, 1])
+    unlabelled.pattern_counts.zero_()
+    with pytest.raises(InputError, match="with labels"):
+        class_probabilities(unlabelled, codes)
+    with pytest.raises(InputError, match="of 3 latents and 2 classes, got 3 latents and 4 classes"):
+        class_probabilities(with_patterns(make_codes, TRAIN, [0, 1, 1]), make_codes(TRAIN, [0, 1, 3]))
+    with pytest.raises(InputError, match="got 2 latents"):
+        class_probabilities(with_patterns(make_codes, TRAIN, [0, 1, 1]), make_codes(TRAIN[:, :2], [0, 1, 1]))
