@@ -14,6 +14,7 @@ from cospike._errors import InputError
 from cospike.data import from_arrays, load_dataset, load_default
 from cospike.idx import MEMBERS
 from cospike.sources import PUBLISHED
+from cospike.synthetic import SYNTHETIC
 
 RNG = np.random.default_rng(0)
 SMALL = (  # 12 training and 5 test images of 4 × 3
@@ -92,9 +93,24 @@ def test_digits_are_split_by_the_seed():
     assert digits.fingerprint == same.fingerprint != other.fingerprint
 
 
+@pytest.mark.parametrize(("name", "make"), SYNTHETIC.items())
+def test_what_is_drawn_on_demand_can_be_drawn_again_with_its_causes(name, make, monkeypatch):
+    monkeypatch.setattr("cospike.data.SPLITS", {"train": (60, 0), "validation": (40, 1), "test": (50, 2)})
+    dataset, other = load_dataset(name), load_dataset(name, seed=1)
+    for split, n, draw in ((dataset.train, 60, 0), (dataset.validation, 40, 1), (dataset.test, 50, 2)):
+        again = make(n, seed=draw)
+        assert np.array_equal(split.x.numpy(), again.x)
+        assert np.array_equal(split.y.numpy(), again.labels)
+    assert dataset.fingerprint == other.fingerprint, "the seed is that of the split"
+    assert (dataset.name, dataset.class_names) == (name, again.class_names)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("fasion-mnist", "Did you mean 'fashion-mnist'"), ("cifar10", "Known: digits, fashion-mnist, mnist")],
+    [
+        ("fasion-mnist", "Did you mean 'fashion-mnist'"),
+        ("cifar10", "Known: digits, fashion-mnist, mnist, shapes, sparse-linear"),
+    ],
 )
 def test_an_unknown_name_is_refused(name, message):
     with pytest.raises(InputError, match=f"got '{name}'. {message}"):

@@ -134,6 +134,8 @@ def test_an_unknown_name_is_refused():
 def test_the_listing_gives_each_set_its_licence():
     assert {listing.name: listing.licence for listing in list_datasets()} == {
         "digits": "CC BY 4.0",
+        "shapes": "Apache-2.0",
+        "sparse-linear": "Apache-2.0",
         "mnist": "CC BY-SA 3.0",
         "fashion-mnist": "MIT",
     }

