@@ -123,6 +123,12 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path, capsys, content):
     assert len(err.splitlines()) == 1
 
 
+def test_help_of_benchmark_teaches(capsys):
+    assert run("benchmark", "--help") == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("--quick", "--models", "--keep-runs", "mnist fashion-mnist", "default: 5"))
+
+
 def test_help_teaches(capsys):
     assert run("train", "--help") == 0
     out = capsys.readouterr().out
@@ -149,6 +155,13 @@ def test_help_teaches(capsys):
         (("train", "digits", "--out", "/proc/nothing/run"), "can be written"),
         (("measure", "{new}"), "No config.json"),
         (("report", "{new}"), "No config.json"),
+        (("benchmark", "--out", "{new}"), "must be named the first time"),
+        (("benchmark", "digist", "--out", "{new}"), "Did you mean 'digits'?"),
+        (("benchmark", "digits", "--out", "{new}", "--models", "vcs"), "Did you mean 'vsc'?"),
+        (("benchmark", "digits", "--out", "{new}", "--models"), "--models"),
+        (("benchmark", "digits", "--out", "{new}", "--seeds", "0"), "'seeds' of a benchmark"),
+        (("benchmark", "digits", "--out", "{new}", "--jobs", "0"), "'jobs' of a benchmark"),
+        (("benchmark", "digits", "--out", "{new}", "--epochs", "0"), "'epochs' of a benchmark"),
         (("data", "ftch"), "Unexpected argument 'ftch'"),
         (("data", "fetch", "mnits"), 'Did you mean "mnist"?'),
     ],
@@ -162,6 +175,47 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(tmp_path, capsys, arguments,
     assert len(err.splitlines()) == 1
     assert err.startswith("cospike: ")
     assert not new.exists()
+
+
+@pytest.mark.slow
+def test_a_benchmark_is_tables_and_a_page_and_is_not_trained_twice(tmp_path, capsys):
+    command = ("benchmark", "digits", "--out", tmp_path, "--models", "classifier", "vsc", "--seeds", "1", "--jobs", "1")
+    assert run(*command, "--epochs", "1") == 0
+    out, err = capsys.readouterr()
+    assert "classifier" in out
+    assert "ELBO" in out
+    assert out.strip().endswith("index.html")
+    assert len(err.splitlines()) == 2
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names >= {"rows.jsonl", "grid.json", "measures.json", "table.csv", "table.md", "index.html"}
+    (tmp_path / "index.html").unlink()
+    assert run("benchmark", "--out", tmp_path) == 0
+    assert capsys.readouterr() == (out, "")
+    assert (tmp_path / "index.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_quick_benchmark_takes_a_minute(tmp_path, capsys):
+    started = time.monotonic()
+    assert run("benchmark", "--quick", "--out", tmp_path) == 0
+    seconds = time.monotonic() - started
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 12
+    assert seconds < 60 * max(1.0, os.getloadavg()[0] / 4)  # on two cores, our two processes beside two others
+
+
+def test_a_benchmark_with_a_failed_run_ends_in_exit_code_2(tmp_path, capsys, monkeypatch):
+    from cospike import benchmark
+    from cospike.benchmark_run import Outcome
+
+    monkeypatch.setattr(benchmark, "do", lambda job: Outcome(job.cell, error="no luck"))
+    assert run("benchmark", "digits", "--out", tmp_path, "--models", "vsc", "--seeds", "2", "--jobs", "1") == 2
+    out, err = capsys.readouterr()
+    assert err.splitlines() == [
+        "cospike: vsc on digits, seed 0 failed: no luck",
+        "cospike: vsc on digits, seed 1 failed: no luck",
+        "cospike: 2 of 2 runs failed. The same command tries them again.",
+    ]
+    assert out.strip().endswith("index.html")
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from cospike.model import SparseVAE
 
 
 def test_samples_of_the_prior_are_as_sparse_as_the_prior():
-    model = SparseVAE((4,), 50, active_prior=0.1)
+    model = SparseVAE((4,), 50, active_prior=0.1, n_dense=0)
     z = draw_codes(model, 4000)
     assert (z != 0).float().mean().item() == pytest.approx(0.1, abs=0.005)
     assert z[z != 0].std().item() == pytest.approx(1.0, abs=0.02)

@@ -39,6 +39,7 @@ def make_run(
     probs=None,
     likelihood="bernoulli",
     active_prior=0.01,
+    n_dense=0,
     objective="class-consistent",
 ):
     """A run that was never trained: codes with a global latent, a group's, one for each class, and dead ones."""
@@ -52,16 +53,16 @@ def make_run(
         probs[labels < n_classes - 1, 1] = ON
         probs[np.arange(n)[labels >= 0], 2 + labels[labels >= 0]] = ON
     d = probs.shape[1]
+    model = SparseVAE(shape, d, hidden=(8,), likelihood=likelihood, n_dense=n_dense, active_prior=active_prior)
     codes = Codes(
         active_probs=probs.astype("float32"),
         slab_loc=rng.normal(0, 2, (n, d)).astype("float32"),
         slab_scale=np.full((n, d), 0.3, dtype="float32"),
         labels=labels,
         class_names=names,
-        prior_probs=np.full(d, active_prior, dtype="float32"),
+        prior_probs=model.prior().active_probs.numpy(),
         reconstruction=rng.gamma(2.0, 10.0, n).astype("float32"),
     )
-    model = SparseVAE(shape, d, hidden=(8,), likelihood=likelihood, active_prior=active_prior)
     model.set_class_patterns(codes)
     config = {
         "schema_version": runs.SCHEMA_VERSION,
@@ -219,7 +220,7 @@ def test_any_run_gives_a_page(tmp_path, options):
 
 
 def test_a_model_without_spikes_is_said_to_have_none(tmp_path):
-    page = check(report(make_run(tmp_path / "run", probs=np.ones((18, 26)), active_prior=1.0, objective="vae")))
+    page = check(report(make_run(tmp_path / "run", probs=np.ones((18, 26)), n_dense=26, objective="vae")))
     assert "All 26 latents are always on" in page.text
     assert "The 24 latents that do most are shown, of 26 in use." in page.text
     assert "Two samples of one class share" not in page.text

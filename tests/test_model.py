@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
+from torch.distributions import Normal, kl_divergence
 
 from cospike._errors import InputError
 from cospike.model import SparseVAE
+from cospike.objective import Objective
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
@@ -33,12 +36,61 @@ def test_the_seed_decides_the_weights_and_disturbs_no_others():
     assert not torch.equal(a.encoder.head.weight, c.encoder.head.weight)
 
 
-def test_without_spikes_every_latent_is_on():
-    model = SparseVAE((4,), 3, active_prior=1.0)
-    q = model.encode(torch.rand(50, 4))
-    assert (q.active_probs == 1).all()
-    assert (q.sample() != 0).all()
-    assert torch.distributions.kl_divergence(q, model.prior()).isfinite().all()
+@pytest.mark.parametrize("n_dense", [0, 2, 5])
+def test_dense_latents_are_always_on_and_have_the_kl_of_a_vae(n_dense):
+    model = SparseVAE((4,), 5, n_dense=n_dense)
+    x = torch.rand(2000, 4)
+    q, p = model.encode(x), model.prior()
+    dense, sparse = slice(n_dense), slice(n_dense, None)
+    for z in (q.sample(), q.rsample(sharpness=50.0), q.rsample(spikes="straight-through"), p.sample((2000,))):
+        assert (z[:, dense] != 0).all()
+    assert (q.sample()[:, sparse] == 0).any(0).all()
+    kl = kl_divergence(q, p)
+    gaussian = kl_divergence(Normal(q.loc, q.scale), Normal(0.0, 1.0))
+    torch.testing.assert_close(kl[:, dense], gaussian[:, dense])
+    assert kl.isfinite().all()
+    noise = (q.rsample()[:, dense] - q.loc[:, dense]) / q.scale[:, dense]  # its draw is that of a Gaussian
+    assert n_dense == 0 or kstest(noise.detach().flatten().numpy(), "norm").pvalue > 1e-3
+    assert model.is_dense == (n_dense == 5)
+
+
+def test_a_class_prior_expects_the_pattern_of_the_class():
+    model = SparseVAE((4,), 5, n_dense=1, prior="per-class", n_classes=3)
+    with torch.no_grad():
+        model.conditional_prior.logits.normal_()
+    labels = torch.tensor([2, 0, -1, 2])
+    pattern = model(torch.rand(4, 4), labels).pattern
+    expected = model.conditional_prior.logits.sigmoid()
+    assert (pattern.active_probs[:, 0] == 1).all()
+    torch.testing.assert_close(pattern.active_probs[[0, 1, 3], 1:], expected[[2, 0, 2]])
+    torch.testing.assert_close(pattern.active_probs[2, 1:], expected.mean(0))  # of no known class
+    assert (pattern.loc == 0).all()
+    assert (pattern.scale == 1).all()
+    assert model(torch.rand(4, 4)).pattern is None  # without labels to look at
+
+
+def test_a_pseudo_input_prior_is_the_code_of_the_input_it_chooses():
+    model = SparseVAE((1, 2, 2), 5, n_dense=0, prior="pseudo-inputs", n_pseudo_inputs=3)
+    prior = model.conditional_prior
+    with torch.no_grad():
+        prior.choice.weight.zero_()
+        prior.choice.bias.copy_(torch.tensor([0.0, 30.0, 0.0]))
+    pattern = model(torch.rand(7, 1, 2, 2), torch.full((7,), -1)).pattern
+    expected = model.encode(prior.pseudo_inputs[1].view(1, 1, 2, 2))
+    for name in ("active_logits", "loc", "scale"):
+        torch.testing.assert_close(getattr(pattern, name), getattr(expected, name).expand(7, 5))
+
+
+@pytest.mark.parametrize("prior", ["per-class", "pseudo-inputs"])
+def test_a_conditional_prior_learns(prior):
+    model = SparseVAE((4,), 5, n_dense=1, prior=prior, n_classes=2, n_pseudo_inputs=3)
+    x, y = torch.rand(20, 4), torch.arange(20) % 2
+    objective = Objective.class_consistent() if prior == "per-class" else Objective.vsc_pseudo_inputs()
+    objective(model(x, y, spikes="relaxed"), x, y).loss.backward()
+    for parameter in model.conditional_prior.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()
+        assert parameter.grad.abs().sum() > 0
 
 
 def test_class_patterns_are_the_moments_of_the_class(make_codes):
@@ -65,6 +117,12 @@ def test_class_patterns_are_the_moments_of_the_class(make_codes):
         ({"n_latents": 0}, "n_latents"),
         ({"hidden": (0,)}, "hidden"),
         ({"active_prior": 0.0}, "active_prior"),
+        ({"active_prior": 1.0}, "n_dense to n_latents"),
+        ({"n_dense": 61}, "0 … n_latents = 60, got 61"),
+        ({"n_dense": -1}, "n_dense"),
+        ({"prior": "per-clas"}, "Did you mean 'per-class'"),
+        ({"prior": "per-class"}, "'n_classes' .* at least 1"),
+        ({"prior": "pseudo-inputs", "n_pseudo_inputs": 0}, "'n_pseudo_inputs' .* at least 1"),
         ({"network": "conv", "shape": (5,)}, "channels, height, width"),
     ],
 )

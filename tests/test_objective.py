@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.distributions import kl_divergence
+from torch.distributions import Bernoulli, kl_divergence
 
 from cospike._errors import InputError
 from cospike.information import pairwise_js
@@ -20,7 +20,7 @@ SHAPE, D = (1, 6, 6), 7
 @pytest.fixture(scope="module")
 def case():
     torch.manual_seed(0)
-    model = SparseVAE(SHAPE, D, hidden=(20,))
+    model = SparseVAE(SHAPE, D, hidden=(20,), n_dense=0)
     with torch.no_grad():  # patterns that differ between samples
         model.encoder.head.weight[-D:] *= 20
     x, y = torch.rand(30, *SHAPE), torch.randint(0, 3, (30,))
@@ -50,13 +50,60 @@ def test_paper_adds_the_pairwise_loss_averaged_over_latents(case):
 
 
 def test_vae_charges_the_slab_alone():
-    model = SparseVAE(SHAPE, D, hidden=(20,), active_prior=1.0).eval()
+    model = SparseVAE(SHAPE, D, hidden=(20,), n_dense=D).eval()
     x = torch.rand(10, *SHAPE)
-    output = model(x, spikes="always-on")
+    output = model(x, spikes="relaxed")
     expected = -output.likelihood.log_prob(x) + 4.0 * kl_divergence(output.posterior, output.prior).sum(-1)
     terms = Objective.vae(beta=4.0)(output, x, torch.zeros(10, dtype=torch.long))
     torch.testing.assert_close(terms.loss, expected.mean())
-    assert set(terms.parts) == {"reconstruction", "slab_kl"}
+    assert max(terms.parts[name].abs() for name in ("within", "between", "sparsity", "spread")) < 1e-6
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])
+def test_dense_latents_pay_for_no_spike(case, progress):
+    """The objective of the sparse latents alone, plus the slab KL of the dense ones."""
+    _, x, y = case
+    model = SparseVAE(SHAPE, D, hidden=(20,), n_dense=3).eval()
+    output = model(x)
+    q, p = output.posterior, output.prior
+    sparse = [type(q)(d.active_logits[..., 3:], d.loc[..., 3:], d.scale[..., 3:]) for d in (q, p)]
+    objective = Objective.class_consistent(sharing=0.3)
+    parts = objective(output, x, y, progress=progress).parts
+    alone = objective(output._replace(posterior=sparse[0], prior=sparse[1]), x, y, progress=progress).parts
+    for name in ("within", "between", "sparsity", "spread"):
+        torch.testing.assert_close(parts[name], alone[name], rtol=1e-5, atol=1e-6)
+    dense = kl_divergence(q, p)[:, :3].sum(-1).mean()
+    torch.testing.assert_close(parts["slab_kl"] - alone["slab_kl"], dense, rtol=1e-4, atol=1e-5)
+
+
+def test_pseudo_inputs_charge_the_published_objective(case):
+    """VSC, UAI 2019: reconstruction + KL to the pseudo-input's code + J · KL(mean over latents ‖ α)."""
+    output, x, y = case
+    model = SparseVAE(SHAPE, D, hidden=(20,), n_dense=0, prior="pseudo-inputs", n_pseudo_inputs=4).eval()
+    output = model(x, y)
+    loss = Objective.vsc_pseudo_inputs()(output, x, y).loss
+    pattern = output.pattern
+    mean, alpha = Bernoulli(pattern.active_probs.mean()), Bernoulli(output.prior.active_probs[0])
+    elbo = output.likelihood.log_prob(x) - kl_divergence(output.posterior, pattern).sum(-1)
+    torch.testing.assert_close(loss, -elbo.mean() + D * kl_divergence(mean, alpha))
+
+
+def test_a_class_prior_of_the_class_means_is_the_split_of_the_batch(case):
+    """Learned patterns that equal the batch's own charge what the batch's own do; any others charge more."""
+    output, x, y = case
+    gamma = output.posterior.active_probs
+    means = torch.stack([gamma[y == label].mean(0) for label in range(3)])[y].logit()
+    other = torch.zeros_like(means)
+    objective = Objective.class_consistent()
+    expected = objective(output, x, y)
+    for pattern in (means, other):
+        slab = torch.zeros_like(means), torch.ones_like(means)
+        got = objective(output._replace(pattern=type(output.posterior)(pattern, *slab)), x, y)
+        if pattern is means:
+            for part in ("slab_kl", "within", "between", "sparsity", "spread"):
+                torch.testing.assert_close(got.parts[part], expected.parts[part], rtol=1e-4, atol=1e-5)
+        else:
+            assert got.parts["within"] > expected.parts["within"]
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "vae"])
@@ -96,8 +143,8 @@ def test_unlabelled_rows_pay_their_plain_spike_kl_by_their_share(case):
     torch.testing.assert_close(labelled_total, plain[12:].sum() / len(y), rtol=1e-4, atol=1e-5)
     for progress in (0.1, 1.0):  # without labels, every objective is VSC; and VSC does not see labels
         nobody = Objective.class_consistent()(output, x, torch.full_like(y, -1), progress=progress)
-        vsc = replace(Objective.vsc(), early_global=Objective.class_consistent().early_global)
-        torch.testing.assert_close(nobody.loss, vsc(output, x, case[2], progress=progress).loss, rtol=1e-5, atol=1e-4)
+        vsc = Objective.vsc()(output, x, case[2], progress=progress)
+        torch.testing.assert_close(nobody.loss, vsc.loss, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("price", ["slab", "within", "between", "sparsity", "sharing", "pairwise"])

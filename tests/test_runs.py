@@ -61,7 +61,7 @@ def test_a_folder_that_is_no_run_is_never_touched(tmp_path, flag):
         runs.open_run(tmp_path, CONFIG, **{flag: True})
     for foreign, message in (
         ('{"some": "other program"}', "schema_version"),
-        ('{"schema_version": 1}', "must have cospike"),
+        ('{"schema_version": 2}', "must have cospike"),
     ):
         (tmp_path / "config.json").write_text(foreign)
         with pytest.raises(InputError, match=message):
@@ -81,7 +81,7 @@ def test_a_file_in_the_way_is_named(tmp_path):
     ("name", "content", "message"),
     [
         ("config.json", b"{", "JSON"),
-        ("config.json", json.dumps({"schema_version": 99}).encode(), "schema_version 1, got 99"),
+        ("config.json", json.dumps({"schema_version": 99}).encode(), "schema_version 2, got 99"),
         ("config.json", b"[]", "schema_version"),
         ("weights.safetensors", b"", "damaged"),
         ("weights.safetensors", b"\xff" * 64, "damaged"),

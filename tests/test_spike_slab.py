@@ -85,7 +85,17 @@ def test_straight_through_is_exact_forwards_and_relaxed_backwards():
     _, soft_gradient, _ = draw("relaxed")
     assert torch.equal(hard, q.sample(generator=torch.Generator().manual_seed(0)))
     torch.testing.assert_close(hard_gradient, soft_gradient)
-    assert (q.rsample(spikes="always-on") != 0).all()
+
+
+@given(st.floats(0, 1), st.floats(-2, 2), st.floats(0.05, 0.99))
+def test_tempering_goes_from_a_standard_normal_to_the_slab(share, loc, scale):
+    """VSC, eq. 7: N(λμ, λσ² + 1 − λ), whose KL to N(0, 1) never exceeds the slab's own."""
+    q = one(0.3, loc, scale)
+    tempered = q.tempered(share)
+    assert torch.equal(tempered.active_logits, q.active_logits)
+    torch.testing.assert_close(tempered.loc, share * q.loc)
+    torch.testing.assert_close(tempered.scale**2, share * q.scale**2 + (1 - share))
+    assert slab_kl(tempered, one(0.0, 0.0, 1.0)) <= slab_kl(q, one(0.0, 0.0, 1.0)) + 1e-12
 
 
 @given(*(st.floats(-8, 8) for _ in range(2)), *(st.floats(-3, 3) for _ in range(4)))

@@ -251,7 +251,8 @@ def bad_values(value):
         (blobs, {"epochs": 0}, "epochs"),
         (blobs, {"seed": -1}, "'seed'"),
         (blobs, {"learning_rate": -1.0}, "learning_rate"),
-        (blobs, {"objective": Objective.vae()}, "active_prior=1"),
+        (blobs, {"objective": Objective.vae()}, "Set n_dense=5"),
+        (blobs, {"objective": Objective.vsc_pseudo_inputs()}, "prior='pseudo-inputs'"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_line_and_leaves_nothing(tmp_path, data, settings, message):

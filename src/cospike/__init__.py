@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from cospike.factors import Factor, explain, traverse
     from cospike.generation import generate
     from cospike.html_report import report
+    from cospike.importance import importance_bounds, latent_worth, n_global_worth
     from cospike.information import pairwise_js, spike_information
-    from cospike.likelihood import bounds
+    from cospike.likelihood import bounds, class_probabilities
     from cospike.metrics import Measurement, measure
     from cospike.model import SparseVAE
     from cospike.objective import Objective, Schedule
+    from cospike.recovery import measure_recovery, support_f1
     from cospike.runs import load
     from cospike.spike_slab import SpikeSlab
+    from cospike.synthetic import make_shapes, make_sparse_linear
     from cospike.train import encode_dataset, fit
 
 _HOMES = {
@@ -37,13 +40,16 @@ _HOMES = {
     "factors": ("Factor", "explain", "traverse"),
     "generation": ("generate",),
     "html_report": ("report",),
+    "importance": ("importance_bounds", "latent_worth", "n_global_worth"),
     "information": ("pairwise_js", "spike_information"),
-    "likelihood": ("bounds",),
+    "likelihood": ("bounds", "class_probabilities"),
     "metrics": ("Measurement", "measure"),
     "model": ("SparseVAE",),
     "objective": ("Objective", "Schedule"),
+    "recovery": ("measure_recovery", "support_f1"),
     "runs": ("load",),
     "spike_slab": ("SpikeSlab",),
+    "synthetic": ("make_shapes", "make_sparse_linear"),
     "train": ("encode_dataset", "fit"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -60,18 +66,26 @@ __all__ = [
     "SpikeSlab",
     "Split",
     "bounds",
+    "class_probabilities",
     "encode_dataset",
     "evaluate",
     "explain",
     "fit",
     "from_arrays",
     "generate",
+    "importance_bounds",
+    "latent_worth",
     "load",
     "load_dataset",
+    "make_shapes",
+    "make_sparse_linear",
     "measure",
+    "measure_recovery",
+    "n_global_worth",
     "pairwise_js",
     "report",
     "spike_information",
+    "support_f1",
     "traverse",
 ]
 

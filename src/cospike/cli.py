@@ -116,6 +116,53 @@ def compare(
 
 
 @app.command
+def benchmark(
+    *data: str,
+    out: Path,
+    models: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=(1, None), negative="")] = None,
+    seeds: int | None = None,
+    epochs: int | None = None,
+    quick: Annotated[bool, _Flag] = False,
+    jobs: int | None = None,
+    keep_runs: Annotated[bool, _Flag] = False,
+) -> None:
+    """Train MODELS on every DATA set with several seeds; write a table with intervals, a page and figures.
+
+    Each finished run is a row in OUT/rows.jsonl, and is not trained again unless its recipe changes: run the same
+    command again after an interruption. Without DATA, what was last asked for in OUT is done again.
+
+    Try `cospike benchmark digits --quick --out runs/quick`, a minute; then, hours on few cores,
+    `cospike benchmark mnist fashion-mnist --out benchmarks/results`.
+
+    Args:
+        data: mnist, fashion-mnist, digits, or folders of IDX files.
+        out: The folder of the benchmark: rows.jsonl, table.csv, table.md, index.html and the figures.
+        models: What to train (default: all that `recipes.py` names, from vae to class-consistent, and a classifier).
+        seeds: How many, from 0 (default: 5).
+        epochs: Of every run (default: 24, or as many as make 2,400 steps).
+        quick: A minute: digits unless DATA is given, 2 seeds, few epochs, the main models.
+        jobs: Processes at a time (default: one a core).
+        keep_runs: Keep the run folders, which `cospike report` reads.
+    """
+    from cospike.benchmark import find_grid, run_benchmark
+    from cospike.html_benchmark import write_benchmark
+    from cospike.progress import working
+    from cospike.recipes import QUICK
+    from cospike.tables import print_benchmark
+
+    given = {"models": models, "seeds": seeds, "training": None if epochs is None else {"epochs": epochs}}
+    given = (QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
+    grid = find_grid(out, data or ("digits",) * quick, **given)
+    done = run_benchmark(grid, out, jobs=jobs, keep_runs=keep_runs)
+    with working("writing tables and figures"):
+        sections = write_benchmark(out, done.rows, done.definitions, failures=done.failures)
+    print_benchmark(sections)
+    print(out / "index.html")
+    if done.failures:
+        raise InputError(f"{len(done.failures)} of {done.n_cells} runs failed. The same command tries them again.")
+
+
+@app.command
 def report(
     run: Path, *, compare: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = ()
 ) -> None:

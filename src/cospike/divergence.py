@@ -23,6 +23,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+ALWAYS_ON_LOGIT = 40.0
+"""The logit of a latent that never switches off: its probability rounds to 1, and everything stays finite."""
+
 _FIRST_NODE = 2.0**-6
 _N_NODES = 36  # up to t = 2^29: a γ of 1e-8 is still resolved
 _STEP = math.log(2.0)

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cospike.spike_slab import ALWAYS_ON_LOGIT, SpikeSlab
+from cospike.divergence import ALWAYS_ON_LOGIT
+from cospike.spike_slab import SpikeSlab
 
 _MAX_LOG_SCALE = 7.0  # a slab wider or narrower than e^±7 is a diverging one; the bound keeps its KL finite
 
@@ -36,28 +37,25 @@ def conv_trunk(shape: tuple[int, ...], hidden: Sequence[int]) -> tuple[nn.Sequen
 
 
 class Encoder(nn.Module):
-    """q(z | x): a trunk and a head for the spike's logit, the slab's mean and the log of its scale.
+    """q(z | x): a trunk and a head for the slab's mean, the log of its scale, and the logit of every spike there is.
 
     Args:
         trunk: maps an observation to ``n_features``.
         n_features: width of the trunk's output.
         n_latents: number of latents.
-        always_on: leave the spikes out: every latent is active in every sample, as in a VAE.
+        n_dense: how many of them, the first ones, are active in every sample and have no spike.
     """
 
-    def __init__(self, trunk: nn.Module, n_features: int, n_latents: int, *, always_on: bool) -> None:
+    def __init__(self, trunk: nn.Module, n_features: int, n_latents: int, *, n_dense: int = 0) -> None:
         super().__init__()
         self.trunk = trunk
-        self.always_on = always_on
-        self.head = nn.Linear(n_features, (2 if always_on else 3) * n_latents)
+        self.sizes = (n_latents, n_latents, n_latents - n_dense)
+        self.head = nn.Linear(n_features, sum(self.sizes))
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> SpikeSlab:
         """The distribution of every latent of every row."""
-        parts = self.head(self.trunk(x)).float()
-        if self.always_on:
-            loc, log_scale = parts.chunk(2, dim=1)
-            logits = torch.full_like(loc, ALWAYS_ON_LOGIT)
-        else:
-            loc, log_scale, logits = parts.chunk(3, dim=1)
+        loc, log_scale, logits = self.head(self.trunk(x)).float().split(self.sizes, dim=1)
         scale = log_scale.clamp(-_MAX_LOG_SCALE, _MAX_LOG_SCALE).exp()
+        if n_dense := loc.shape[1] - logits.shape[1]:
+            logits = torch.cat([logits.new_full((len(logits), n_dense), ALWAYS_ON_LOGIT), logits], dim=1)
         return SpikeSlab(logits, loc, scale, validate_args=False)

@@ -8,13 +8,13 @@ from cospike._errors import InputError
 from cospike.data import Dataset
 from cospike.evaluation import Evaluation, evaluate
 from cospike.model import SparseVAE
-from cospike.objective import PRESETS, Objective
+from cospike.objective import PRESETS, Objective, model_settings
 from cospike.options import DEMO_OBJECTIVES, Options
 from cospike.progress import working
 from cospike.runs import check_folder
 from cospike.train import fit
 
-_PRICES = ("within", "between", "sharing", "early_global", "pairwise", "distance", "beta")
+_PRICES = ("within", "between", "sharing", "pairwise", "distance", "beta")
 
 
 def train_run(
@@ -28,15 +28,18 @@ def train_run(
 ) -> Evaluation:
     """Build a model, train it into the folder ``out``, and measure it on held-out data."""
     options = options or Options()
-    without_spikes = objective.spikes == "always-on" and options.active_prior is None
+    chosen = {name: value for name in ("n_dense", "prior") if (value := getattr(options, name)) is not None}
     model = SparseVAE(
         data.shape,
         options.n_latents,
         network=options.network,
         hidden=options.hidden,
         likelihood=options.likelihood,
-        active_prior=1.0 if without_spikes else options.active_prior,
+        active_prior=options.active_prior,
+        n_classes=data.n_classes,
+        n_pseudo_inputs=options.n_pseudo_inputs,
         seed=options.seed,
+        **model_settings(objective.name, options.n_latents) | chosen,
     )
     fit(
         model,

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from cospike._types import UNLABELLED
-from cospike.divergence import binary_entropy, mean_pairwise_js
+from cospike.divergence import ALWAYS_ON_LOGIT, binary_entropy, kl_bernoulli, mean_pairwise_js
 
 
 class SpikeInformation(NamedTuple):
@@ -45,7 +45,7 @@ def spike_information(
     Args:
         active_logits: logits of P(latent ≠ 0 | x).
         labels: class of each row; −1 rows are left out.
-        prior_probs: α, strictly between 0 and 1.
+        prior_probs: α > 0. A latent with α = 1, which is on in every row, costs nothing.
 
     Returns:
         Nats per latent; zeros if no row is labelled.
@@ -71,12 +71,44 @@ def spike_information(
     sample_entropy = -(on * logsigmoid(active_logits) + off * logsigmoid(-active_logits)).mean(0)
     class_entropy = shares @ binary_entropy(class_on, class_off)
     spread = binary_entropy(mean_on, mean_off)
-    prior = torch.as_tensor(prior_probs, dtype=on.dtype, device=on.device)
-    cross_entropy = -(mean_on * prior.log() + mean_off * torch.log1p(-prior))
     return SpikeInformation(
         within=class_entropy - sample_entropy,
         between=spread - class_entropy,
-        sparsity=cross_entropy - spread,
+        sparsity=_cross_entropy(mean_on, mean_off, prior_probs) - spread,
+        spread=spread,
+    )
+
+
+def prior_information(
+    active_logits: Float[Tensor, "batch latent"],
+    pattern_logits: Float[Tensor, "batch latent"],
+    prior_probs: Float[Tensor, " latent"] | float,
+    *,
+    pooled: bool = False,
+) -> SpikeInformation:
+    """The same split with a learned pattern π_x in the place of the class mean; equal where π_x is that mean.
+
+        within = E_x KL(γ_x ‖ π_x)      between = E_x KL(π_x ‖ π̄)      sparsity = KL(π̄ ‖ α)
+
+    Args:
+        active_logits: logits of P(latent ≠ 0 | x).
+        pattern_logits: what a conditional prior expects of each row (`cospike.priors`).
+        prior_probs: α > 0.
+        pooled: average π̄ over latents too, so that only the number of latents in use is held to α, not which.
+
+    Returns:
+        Nats per latent.
+    """
+    pattern_on, pattern_off = pattern_logits.sigmoid(), (-pattern_logits).sigmoid()
+    mean_on, mean_off = pattern_on.mean(0), pattern_off.mean(0)
+    between = binary_entropy(mean_on, mean_off) - binary_entropy(pattern_on, pattern_off).mean(0)
+    if pooled:
+        mean_on, mean_off = (mean.mean().expand_as(mean) for mean in (mean_on, mean_off))
+    spread = binary_entropy(mean_on, mean_off)
+    return SpikeInformation(
+        within=kl_bernoulli(active_logits, pattern_logits).mean(0),
+        between=between,
+        sparsity=_cross_entropy(mean_on, mean_off, prior_probs) - spread,
         spread=spread,
     )
 
@@ -100,6 +132,12 @@ def pairwise_js(
     """
     labelled = labels != UNLABELLED
     return mean_pairwise_js(active_logits[labelled], labels[labelled], distance=distance)
+
+
+def _cross_entropy(on: Tensor, off: Tensor, prior_probs: Tensor | float) -> Tensor:
+    """Of Bernoullis and the prior; finite at α = 1, where ``off`` is as good as 0."""
+    prior = torch.as_tensor(prior_probs, dtype=on.dtype, device=on.device)
+    return -(on * prior.log() + off * torch.log1p(-prior).clamp_min(-ALWAYS_ON_LOGIT))
 
 
 def _class_means(rows: Tensor, labels: Tensor, counts: Tensor) -> Tensor:

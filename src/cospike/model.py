@@ -6,18 +6,20 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from cospike._errors import InputError, did_you_mean
 from cospike.codes import Codes
 from cospike.decoders import Decoder, LikelihoodName, conv_mirror, mlp_mirror
+from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.encoders import Encoder, conv_trunk, mlp_trunk
-from cospike.priors import FixedPrior
-from cospike.spike_slab import ALWAYS_ON_LOGIT, Spikes, SpikeSlab
+from cospike.priors import ClassPrior, FixedPrior, PseudoInputPrior
+from cospike.spike_slab import Spikes, SpikeSlab
 
 NetworkName: TypeAlias = Literal["mlp", "conv"]
+PriorName: TypeAlias = Literal["fixed", "per-class", "pseudo-inputs"]
 
 
 class Output(NamedTuple):
@@ -26,6 +28,7 @@ class Output(NamedTuple):
     posterior: SpikeSlab
     prior: SpikeSlab
     likelihood: Distribution
+    pattern: SpikeSlab | None = None  # what a conditional prior expects of each row
 
 
 class SparseVAE(nn.Module):
@@ -41,7 +44,13 @@ class SparseVAE(nn.Module):
         network: "mlp", or "conv" for images.
         hidden: widths of the fully connected layers of the encoder, mirrored in the decoder.
         likelihood: "bernoulli" for values in [0, 1], "gaussian" for any.
-        active_prior: α, the prior P(latent ≠ 0); default `default_active_prior`. With 1 there are no spikes: a VAE.
+        active_prior: α, the prior P(latent ≠ 0) of a sparse latent; default `default_active_prior`.
+        n_dense: the first so many latents are always on (α = 1), for factors that every sample has; default
+            `default_n_dense`. With 0 all are sparse, as in VSC and the paper; with ``n_latents`` it is a VAE.
+        prior: what training holds a sample's latents to: "fixed", or also a learned pattern, "per-class" or of
+            "pseudo-inputs" (`cospike.priors`).
+        n_classes: of a "per-class" prior.
+        n_pseudo_inputs: of a prior of "pseudo-inputs".
         seed: of the initial weights.
 
     Raises:
@@ -67,11 +76,16 @@ class SparseVAE(nn.Module):
         hidden: Sequence[int] = (400,),
         likelihood: LikelihoodName = "bernoulli",
         active_prior: float | None = None,
+        n_dense: int | None = None,
+        prior: PriorName = "fixed",
+        n_classes: int | None = None,
+        n_pseudo_inputs: int = 20,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.shape = tuple(shape)
         active_prior = default_active_prior(self.shape) if active_prior is None else active_prior
+        n_dense = default_n_dense(self.shape, n_latents) if n_dense is None else n_dense
         self.settings: dict[str, Any] = {
             "shape": list(self.shape),
             "n_latents": n_latents,
@@ -79,6 +93,10 @@ class SparseVAE(nn.Module):
             "hidden": list(hidden),
             "likelihood": likelihood,
             "active_prior": active_prior,
+            "n_dense": n_dense,
+            "prior": prior,
+            "n_classes": n_classes,
+            "n_pseudo_inputs": n_pseudo_inputs,
             "seed": seed,
         }
         self.class_names: tuple[str, ...] = ()
@@ -86,9 +104,14 @@ class SparseVAE(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             trunk, mirror = (mlp_trunk, mlp_mirror) if network == "mlp" else (conv_trunk, conv_mirror)
-            self.prior = FixedPrior(n_latents, active_prior)
-            self.encoder = Encoder(*trunk(self.shape, hidden), n_latents, always_on=self.always_on)
+            self.prior = FixedPrior(n_latents, active_prior, n_dense=n_dense)
+            self.encoder = Encoder(*trunk(self.shape, hidden), n_latents, n_dense=n_dense)
             self.decoder = Decoder(mirror(self.shape, hidden, n_latents), self.shape, likelihood)
+            self.conditional_prior: nn.Module | None = None
+            if prior == "per-class":
+                self.conditional_prior = ClassPrior(n_latents, n_classes or 0, n_dense=n_dense)
+            if prior == "pseudo-inputs":
+                self.conditional_prior = PseudoInputPrior(self.shape, n_pseudo_inputs)
         for name in ("logits", "loc", "scale"):
             self.register_buffer(f"pattern_{name}", torch.empty(0, n_latents))
         self.register_buffer("pattern_counts", torch.empty(0))
@@ -99,9 +122,14 @@ class SparseVAE(nn.Module):
         return int(self.settings["n_latents"])
 
     @property
-    def always_on(self) -> bool:
-        """Whether the prior leaves no spikes (α = 1): a VAE."""
-        return bool(self.prior.active_prob == 1)
+    def n_dense(self) -> int:
+        """Number of latents that are always on, the first ones."""
+        return int(self.settings["n_dense"])
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether no latent has a spike: a VAE."""
+        return self.n_dense == self.n_latents
 
     @property
     def device(self) -> torch.device:
@@ -119,12 +147,29 @@ class SparseVAE(nn.Module):
         return likelihood
 
     def forward(
-        self, x: Float[Tensor, "batch *event"], *, spikes: Spikes | Literal["exact"] = "exact", sharpness: float = 200.0
+        self,
+        x: Float[Tensor, "batch *event"],
+        labels: Int[Tensor, " batch"] | None = None,
+        *,
+        spikes: Spikes | Literal["exact"] = "exact",
+        sharpness: float = 200.0,
+        slab_share: float = 1.0,
     ) -> Output:
-        """One pass with one draw of the latents; "exact" spikes carry no gradient to the encoder."""
-        posterior = self.encode(x)
+        """One pass with one draw of the latents; "exact" spikes carry no gradient to the encoder.
+
+        Args:
+            x: observations.
+            labels: class of each row, −1 where unknown; only a conditional prior looks at them.
+            spikes: how the draw is made.
+            sharpness: of relaxed spikes.
+            slab_share: λ of VSC's spike warm-up (`SpikeSlab.tempered`).
+        """
+        posterior = self.encode(x).tempered(slab_share)
         z = posterior.sample() if spikes == "exact" else posterior.rsample(spikes=spikes, sharpness=sharpness)
-        return Output(posterior, self.prior(), self.decode(z))
+        pattern = None
+        if self.conditional_prior is not None and labels is not None:
+            pattern = self.conditional_prior(x, labels, self.encode)
+        return Output(posterior, self.prior(), self.decode(z), pattern)
 
     @property
     def class_patterns(self) -> SpikeSlab | None:
@@ -183,9 +228,22 @@ def default_active_prior(shape: tuple[int, ...]) -> float:
     return min(0.1, max(0.01, 0.01 * 28 * 28 / max(1, math.prod(shape))))
 
 
+def default_n_dense(shape: tuple[int, ...], n_latents: int) -> int:
+    """The number of dense latents of a model that is given none: 3 for 28 × 28 values and more, 1 for fewer.
+
+    Of few values, a few dense latents describe all there is, and leave nothing for the sparse ones to tell. At most a
+    tenth of the latents are dense. The rule is ours, a starting point (docs/design/0004-dense-block.md).
+
+    >>> default_n_dense((1, 28, 28), 60), default_n_dense((1, 8, 8), 60), default_n_dense((5,), 5)
+    (3, 1, 0)
+    """
+    return min(3 if math.prod(shape) >= 28 * 28 else 1, n_latents // 10)
+
+
 def _check(settings: dict[str, Any]) -> None:
     """Refuse settings that make no model, with the reason."""
-    for name, known in (("network", get_args(NetworkName)), ("likelihood", get_args(LikelihoodName))):
+    choices = {"network": NetworkName, "likelihood": LikelihoodName, "prior": PriorName}
+    for name, known in ((name, get_args(choice)) for name, choice in choices.items()):
         if settings[name] not in known:
             raise InputError(
                 f"Unknown {name} {settings[name]!r} of SparseVAE. {did_you_mean(str(settings[name]), known)}"
@@ -195,6 +253,15 @@ def _check(settings: dict[str, Any]) -> None:
             raise InputError(f"'{name}' of SparseVAE must be positive numbers, got {settings[name]}.")
     if settings["n_latents"] < 1:
         raise InputError(f"'n_latents' of SparseVAE must be at least 1, got {settings['n_latents']}.")
+    if not 0 <= settings["n_dense"] <= settings["n_latents"]:
+        raise InputError(
+            f"'n_dense' of SparseVAE must lie in 0 … n_latents = {settings['n_latents']}, got {settings['n_dense']}."
+        )
+    needed = {"per-class": "n_classes", "pseudo-inputs": "n_pseudo_inputs"}.get(settings["prior"])
+    if needed and (settings[needed] or 0) < 1:
+        raise InputError(
+            f"'{needed}' of SparseVAE must be at least 1 for the prior {settings['prior']!r}, got {settings[needed]}."
+        )
     if settings["network"] == "conv" and len(settings["shape"]) != 3:
         raise InputError(
             f"'network' of SparseVAE must be 'mlp' for observations of shape {settings['shape']}: "

@@ -6,13 +6,13 @@
 
 Every term is in nats a sample: summed over pixels and latents (the paper's pairwise term alone is averaged over
 latents, as the paper says), averaged over the batch. The prices of the split are totals, not extras: (1, 1, 1)
-is VSC.
+is VSC. A latent that is always on takes part in the slab KL alone. With a conditional prior (`cospike.priors`), its
+patterns stand where the class means of the batch do otherwise, and its slabs where those of the fixed prior do.
 
 **The warm-up** w(t) goes from 0 to 1. Sparsity is not free meanwhile: it is charged in full, against a milder prior
 that tightens, α_t = early_prior^(1−w) · α^w. With free sparsity every latent is on in every sample at first, and
 pruning then leaves a few that all classes share. With the annealed prior, patterns start sparse and differ between
-classes; `early_global` latents start always on, and are what global factors grow from
-(docs/design/0001-prior-annealing.md).
+classes (docs/design/0001-prior-annealing.md).
 """
 
 from collections.abc import Callable
@@ -26,11 +26,9 @@ from torch import Tensor
 
 from cospike._errors import InputError, did_you_mean
 from cospike._types import UNLABELLED
-from cospike.information import pairwise_js, spike_information
+from cospike.information import SpikeInformation, pairwise_js, prior_information, spike_information
 from cospike.model import Output
-from cospike.spike_slab import Spikes, SpikeSlab, slab_kl
-
-_EARLY_GLOBAL_PRIOR = 0.95
+from cospike.spike_slab import Spikes, slab_kl
 
 
 @dataclass(frozen=True)
@@ -87,12 +85,12 @@ class Objective:
             every class; as it grows, copies merge into shared latents.
         pairwise: λ of the paper's class loss.
         distance: take the paper's loss as a distance (square root) instead of a divergence.
-        spikes: how a gradient passes the spikes; "always-on" belongs to a model without spikes.
+        spikes: how a gradient passes the spikes.
         sharpness: of the relaxed step, over training.
         warm_up: weight of the KL terms, over training; against collapse onto few latents.
         early_prior: the prior P(latent ≠ 0) at the start of the warm-up.
-        early_global: so many latents start the warm-up as good as always on; most of them end as global factors,
-            if ``sharing`` lets them.
+        slab_warm_up: λ of VSC's spike warm-up: the slab is N(λμ, λσ² + 1 − λ), so that at 0 only spikes can inform.
+        pooled: take sparsity of the mean over latents, which then may be used unequally (VSC's pseudo-input version).
 
     >>> Objective.class_consistent(sharing=0.3)
     Objective(name='class-consistent', ... sharing=0.3, ...)
@@ -110,7 +108,8 @@ class Objective:
     sharpness: Schedule = field(default=Schedule(50.0, 200.0))
     warm_up: Schedule = field(default=Schedule(0.0, 1.0, until=0.5))
     early_prior: float = 0.2
-    early_global: int = 0
+    slab_warm_up: Schedule = field(default=Schedule(1.0, 1.0))
+    pooled: bool = False
 
     def __post_init__(self) -> None:
         """Refuse prices under which the objective has no minimum."""
@@ -124,8 +123,6 @@ class Objective:
             raise InputError(f"'sharing' of Objective must lie in 0 … 1, got {self.sharing}.")
         if not 0 < self.early_prior < 1:
             raise InputError(f"'early_prior' of Objective must lie between 0 and 1, got {self.early_prior}.")
-        if self.early_global < 0:
-            raise InputError(f"'early_global' of Objective must be a number of latents, got {self.early_global}.")
         if self.spikes not in get_args(Spikes):
             raise InputError(
                 f"Unknown spikes {self.spikes!r} of Objective. {did_you_mean(self.spikes, get_args(Spikes))}"
@@ -133,16 +130,25 @@ class Objective:
 
     @classmethod
     def vae(cls, *, beta: float = 1.0) -> "Objective":
-        """A VAE, or a β-VAE (Higgins et al., ICLR 2017): for a model with ``active_prior=1``."""
-        return cls(name="vae", slab=beta, spikes="always-on")
+        """A VAE, or a β-VAE (Higgins et al., ICLR 2017): for a model in which every latent is dense."""
+        return cls(name="vae", slab=beta)
 
     @classmethod
     def vsc(cls) -> "Objective":
-        """Variational Sparse Coding (Tonolini, Jensen, Murray-Smith, UAI 2019), with the fixed prior.
+        """Variational Sparse Coding (Tonolini, Jensen, Murray-Smith, UAI 2019), with the fixed prior (arXiv version).
 
         The warm-up, an annealed prior, is cospike's own, here as in every preset; so is its gain over published VSC.
         """
         return cls(name="vsc")
+
+    @classmethod
+    def vsc_pseudo_inputs(cls) -> "Objective":
+        """VSC as in its UAI version: for a model with ``prior="pseudo-inputs"``; the spikes are warmed up first.
+
+        Nothing is charged for the choice of a pseudo-input; sparsity is that of the mean over latents (supplement).
+        """
+        spikes_first = Schedule(0.0, 1.0, begin=0.2, until=0.5)
+        return cls(name="vsc-pseudo-inputs", between=0.0, pooled=True, slab_warm_up=spikes_first)
 
     @classmethod
     def paper(cls, *, pairwise: float = 1000.0, distance: bool = False) -> "Objective":
@@ -153,14 +159,12 @@ class Objective:
         return cls(name="paper", pairwise=pairwise, distance=distance)
 
     @classmethod
-    def class_consistent(
-        cls, *, within: float = 6.0, between: float = 0.0, sharing: float = 0.5, early_global: int = 1
-    ) -> "Objective":
+    def class_consistent(cls, *, within: float = 6.0, between: float = 0.0, sharing: float = 0.0) -> "Objective":
         """The default, cospike's own: straying from the class is dear, telling classes apart is free.
 
-        Global factors grow from ``early_global`` latents that start always on, and from ``sharing``.
+        Global factors have latents of their own that are always on (``n_dense`` of `SparseVAE`).
         """
-        return cls(name="class-consistent", within=within, between=between, sharing=sharing, early_global=early_global)
+        return cls(name="class-consistent", within=within, between=between, sharing=sharing)
 
     @classmethod
     def preset(cls, name: str, **settings: Any) -> "Objective":
@@ -214,31 +218,24 @@ class Objective:
         what the pattern says about the sample, and sparsity), and both kinds of row are weighted by their share of
         the batch.
         """
-        q, p = output.posterior, output.prior
+        q, p, pattern = output.posterior, output.prior, output.pattern
         weight = self.warm_up(progress)
-        parts = {"reconstruction": -output.likelihood.log_prob(x).mean(), "slab_kl": slab_kl(q, p).sum(-1).mean()}
-        prices = {"reconstruction": 1.0, "slab_kl": weight * self.slab}
-        if self.spikes != "always-on":
-            parts |= self._spike_parts(q, self._annealed(p, weight), labels)
-            prices |= self._spike_prices(weight)
+        parts = {
+            "reconstruction": -output.likelihood.log_prob(x).mean(),
+            "slab_kl": slab_kl(q, p if pattern is None else pattern).sum(-1).mean(),
+        }
+        prices = {"reconstruction": 1.0, "slab_kl": weight * self.slab} | self._spike_prices(weight)
+        prior_probs = self._annealed(p.active_probs, weight)
+        if pattern is None:
+            parts |= _spike_parts(q.active_logits, labels, prior_probs)
+        else:
+            split = prior_information(q.active_logits, pattern.active_logits, prior_probs, pooled=self.pooled)
+            parts |= _sums(split)
         if self.pairwise:
             parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).mean()
             prices["pairwise"] = self.pairwise
         loss = torch.stack([prices[name] * part for name, part in parts.items()]).sum()
         return Terms(loss, {name: part.detach() for name, part in parts.items()})
-
-    def _spike_parts(self, q: SpikeSlab, p: SpikeSlab, labels: Tensor) -> dict[str, Tensor]:
-        """The spike KL in its parts, nats a sample."""
-        labelled = labels != UNLABELLED
-        share = labelled.float().mean()
-        split = spike_information(q.active_logits, labels, p.active_probs)
-        parts = {name: share * part.sum() for name, part in split._asdict().items()}
-        if not bool(labelled.all()):
-            rows = q.active_logits[~labelled]
-            split = spike_information(rows, labels.new_zeros(len(rows)), p.active_probs)  # as one class
-            parts["unlabelled_information"] = (1.0 - share) * split.within.sum()
-            parts["unlabelled_sparsity"] = (1.0 - share) * split.sparsity.sum()
-        return parts
 
     def _spike_prices(self, weight: float) -> dict[str, float]:
         return {
@@ -250,26 +247,55 @@ class Objective:
             "unlabelled_sparsity": 1.0,
         }
 
-    def _annealed(self, p: SpikeSlab, weight: float) -> SpikeSlab:
-        """The prior on its way from its early values to its own α, along a geometric path."""
-        if weight == 1:
-            return p
-        early = torch.full_like(p.active_logits, self.early_prior)
-        early[: self.early_global] = _EARLY_GLOBAL_PRIOR
-        probs = early ** (1.0 - weight) * p.active_probs**weight
-        return SpikeSlab(probs.logit(), p.loc, p.scale, validate_args=False)
+    def _annealed(self, prior_probs: Tensor, weight: float) -> Tensor:
+        """α on its way from its early value, along a geometric path; a latent that is always on stays so."""
+        early = torch.where(prior_probs < 1, self.early_prior, 1.0)
+        return early ** (1.0 - weight) * prior_probs**weight
 
     @property
     def needs_labels(self) -> bool:
         """Whether labels change the loss."""
         alike = self.within == self.between == self.sparsity == 1 and not self.sharing
-        return bool(self.pairwise) or not (alike or self.spikes == "always-on")
+        return bool(self.pairwise) or not (alike or self.pooled)
+
+
+def _sums(split: SpikeInformation, share: Tensor | float = 1.0) -> dict[str, Tensor]:
+    return {name: share * part.sum() for name, part in split._asdict().items()}
+
+
+def _spike_parts(active_logits: Tensor, labels: Tensor, prior_probs: Tensor) -> dict[str, Tensor]:
+    """The spike KL in its parts, nats a sample."""
+    labelled = labels != UNLABELLED
+    share = labelled.float().mean()
+    parts = _sums(spike_information(active_logits, labels, prior_probs), share)
+    if not bool(labelled.all()):
+        rows = active_logits[~labelled]
+        split = spike_information(rows, labels.new_zeros(len(rows)), prior_probs)  # as one class
+        parts["unlabelled_information"] = (1.0 - share) * split.within.sum()
+        parts["unlabelled_sparsity"] = (1.0 - share) * split.sparsity.sum()
+    return parts
+
+
+def model_settings(preset: str, n_latents: int) -> dict[str, Any]:
+    """How the model that a preset is meant for differs from the defaults of `SparseVAE`.
+
+    >>> model_settings("vae", 60), model_settings("vsc", 60)
+    ({'n_dense': 60}, {'n_dense': 0})
+    """
+    of_preset: dict[str, dict[str, Any]] = {
+        "paper": {"n_dense": 0},
+        "vsc": {"n_dense": 0},
+        "vsc-pseudo-inputs": {"n_dense": 0, "prior": "pseudo-inputs"},
+        "vae": {"n_dense": n_latents},
+    }
+    return of_preset.get(preset, {})
 
 
 PRESETS: dict[str, Callable[..., Objective]] = {
     "class-consistent": Objective.class_consistent,
     "paper": Objective.paper,
     "vsc": Objective.vsc,
+    "vsc-pseudo-inputs": Objective.vsc_pseudo_inputs,
     "vae": Objective.vae,
 }
 """The presets by name, the default first."""

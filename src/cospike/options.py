@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Group, Parameter
 
-ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vae"]
+ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vsc-pseudo-inputs", "vae"]
 """The presets of `cospike.objective`, which loads torch."""
 
 DEMO_OBJECTIVES: tuple[ObjectiveName, ...] = ("vsc", "paper", "class-consistent")
@@ -29,7 +29,13 @@ class Options:
     likelihood: Annotated[Literal["bernoulli", "gaussian"], Parameter(group=_model)] = "bernoulli"
     """bernoulli for values in 0 … 1, gaussian for any."""
     active_prior: Annotated[float | None, Parameter(group=_model)] = None
-    """Share of samples in which a latent is expected to be active (default: 0.01, more for small data; 1 for vae)."""
+    """Share of samples in which a sparse latent is expected to be active (default: 0.01, more for small data)."""
+    n_dense: Annotated[int | None, Parameter(group=_model)] = None
+    """Latents that are always on, for factors of all samples (default: up to 3; 0 for vsc and paper, all for vae)."""
+    prior: Annotated[Literal["fixed", "per-class", "pseudo-inputs"] | None, Parameter(group=_model)] = None
+    """What training expects of a sample: fixed, or learned from its class or from inputs like it."""
+    n_pseudo_inputs: Annotated[int, Parameter(group=_model)] = 20
+    """How many inputs the prior pseudo-inputs learns."""
 
     within: Annotated[float | None, Parameter(group=_objective)] = None
     """class-consistent: price of a nat by which a sample strays from its class."""
@@ -37,8 +43,6 @@ class Options:
     """class-consistent: price of a nat that the pattern tells about the class."""
     sharing: Annotated[float | None, Parameter(group=_objective)] = None
     """class-consistent: 0 copies what classes have in common into each, 1 shares all."""
-    early_global: Annotated[int | None, Parameter(group=_objective)] = None
-    """class-consistent: latents that start always on; global factors grow from them."""
     pairwise: Annotated[float | None, Parameter(group=_objective)] = None
     """paper: weight λ of the class loss."""
     distance: Annotated[bool | None, Parameter(group=_objective, negative="")] = None
@@ -49,7 +53,7 @@ class Options:
     epochs: Annotated[int | None, Parameter(group=_training)] = None
     """Passes over the training data (default: 24, or as many as make 2,400 steps)."""
     batch_size: Annotated[int | None, Parameter(group=_training)] = None
-    """Rows a step (default: fitted to the data, at most 500)."""
+    """Rows a step (default: fitted to the data, at most 250)."""
     learning_rate: Annotated[float, Parameter(group=_training)] = 4e-3
     """Of Adam."""
     patience: Annotated[int | None, Parameter(group=_training)] = None

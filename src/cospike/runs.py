@@ -30,7 +30,7 @@ from cospike._errors import InputError
 from cospike.codes import Codes
 from cospike.model import SparseVAE
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _CONFIG_ENTRIES = {
     "cospike": str,
     "torch": str,

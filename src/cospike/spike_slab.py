@@ -17,13 +17,10 @@ from torch.distributions import Distribution, constraints, register_kl
 from torch.nn.functional import logsigmoid
 
 from cospike._errors import InputError, did_you_mean
-from cospike.divergence import kl_bernoulli, kl_normal
+from cospike.divergence import ALWAYS_ON_LOGIT, kl_bernoulli, kl_normal
 
-Spikes: TypeAlias = Literal["relaxed", "straight-through", "always-on"]
-"""How a gradient passes the spike: a steep sigmoid; an exact spike forwards and that sigmoid backwards; no spike."""
-
-ALWAYS_ON_LOGIT = 40.0
-"""The logit of a spike that never switches off: its probability rounds to 1, and everything stays finite."""
+Spikes: TypeAlias = Literal["relaxed", "straight-through"]
+"""How a gradient passes the spike: a steep sigmoid; an exact spike forwards and that sigmoid backwards."""
 
 
 class SpikeSlab(Distribution):
@@ -92,11 +89,18 @@ class SpikeSlab(Distribution):
         slab = -0.5 * standardised.square() - self.scale.log() - 0.5 * math.log(2.0 * math.pi)
         return torch.where(value == 0, logsigmoid(-self.active_logits), logsigmoid(self.active_logits) + slab)
 
+    def tempered(self, share: float) -> "SpikeSlab":
+        """The same spikes with slabs N(λμ, λσ² + 1 − λ), λ = ``share``: at 0 they say nothing (VSC, eq. 7)."""
+        if share == 1:
+            return self
+        scale = (share * self.scale.square() + 1.0 - share).sqrt()
+        return SpikeSlab(self.active_logits, share * self.loc, scale, validate_args=False)
+
     @torch.no_grad()
     def sample(self, sample_shape: Any = (), *, generator: Generator | None = None) -> Tensor:
         """Draw exactly: a latent is 0 with probability 1 − γ. Without gradients."""
         shape = self._extended_shape(sample_shape)
-        uniform = self.loc.new_empty(shape).uniform_(generator=generator)
+        uniform = self._uniform(shape, generator)
         return torch.where(uniform >= (-self.active_logits).sigmoid(), self._slab(shape, generator), 0.0)
 
     def rsample(
@@ -110,21 +114,23 @@ class SpikeSlab(Distribution):
         """Draw with gradients: z = T(η − 1 + γ) (μ + σ ε), with η uniform and ε normal (VSC, eq. 6).
 
         The step T is relaxed to sigmoid(sharpness · x). "straight-through" takes the exact step forwards and the
-        relaxed one backwards. "always-on" leaves the spike out, which is the sample of a plain VAE.
+        relaxed one backwards. A latent that never switches off (`ALWAYS_ON_LOGIT`) has no spike to relax.
         """
         shape = self._extended_shape(sample_shape)
         if spikes not in get_args(Spikes):
             raise InputError(
                 f"Unknown spikes {spikes!r} of SpikeSlab.rsample. {did_you_mean(spikes, get_args(Spikes))}"
             )
-        if spikes == "always-on":
-            return self._slab(shape, generator)
-        uniform = self.loc.new_empty(shape).uniform_(generator=generator)
+        uniform = self._uniform(shape, generator)
         threshold = uniform - (-self.active_logits).sigmoid()
-        spike = (sharpness * threshold).sigmoid()
+        spike = torch.where(self.active_logits >= ALWAYS_ON_LOGIT, 1.0, (sharpness * threshold).sigmoid())
         if spikes == "straight-through":
             spike = spike + ((threshold >= 0).to(spike.dtype) - spike).detach()
         return spike * self._slab(shape, generator)
+
+    def _uniform(self, shape: Size, generator: Generator | None) -> Tensor:
+        """In (0, 1], not [0, 1): a latent that is always on is never drawn as off."""
+        return self.loc.new_empty(shape).uniform_(generator=generator).neg_().add_(1.0)
 
     def _slab(self, shape: Size, generator: Generator | None) -> Tensor:
         return torch.addcmul(self.loc, self.scale, self.loc.new_empty(shape).normal_(generator=generator))

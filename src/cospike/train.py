@@ -52,7 +52,7 @@ def fit(
         data: only ``train`` sets weights; ``validation`` alone decides about stopping; ``test`` is encoded at the end.
         objective: default `Objective.class_consistent()`.
         epochs: passes over the training data; default 24, or as many as make 2,400 steps.
-        batch_size: rows a step; default 500, or a tenth of the training data if that is less.
+        batch_size: rows a step; default 250, or a tenth of the training data if that is less.
         learning_rate: of Adam, at the start; it falls to 0 along a line over the second half.
         seed: of the order of the data and of every draw.
         patience: stop after so many epochs, all of them past the warm-up, without a better validation loss, and
@@ -74,7 +74,7 @@ def fit(
     """
     objective = objective or Objective.class_consistent()
     if batch_size is None:
-        batch_size = min(500, max(1, len(data.train) // 10))
+        batch_size = min(250, max(1, len(data.train) // 10))
     if epochs is None:
         epochs = max(24, math.ceil(_STEPS / steps_per_epoch(len(data.train), max(1, batch_size))))
     training = {
@@ -128,8 +128,9 @@ def encode_dataset(
     with private_random_state(seed), evaluating(model), torch.no_grad():
         for x in split.x.split(ROWS_PER_PASS):
             x = x.to(fabric.device)  # noqa: PLW2901
-            q, _, likelihood = module(x)
-            parts.append((q.active_probs, q.loc, q.scale, -likelihood.log_prob(x)))
+            output = module(x)
+            q = output.posterior
+            parts.append((q.active_probs, q.loc, q.scale, -output.likelihood.log_prob(x)))
     active_probs, loc, scale, reconstruction = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
     labels = split.y.numpy()
     n_classes = int(labels.max()) + 1
@@ -214,10 +215,15 @@ def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict
             f"'batch_size' of fit must be at most the {len(data.train)} training rows of {data.name}, "
             f"got {training['batch_size']}."
         )
-    if model.always_on != (objective.spikes == "always-on"):
+    if objective.name == "vae" and not model.is_dense:
         raise InputError(
-            f"The objective {objective.name!r} does not fit 'active_prior' = {model.settings['active_prior']} of "
-            "SparseVAE. A VAE has no spikes: use Objective.vae() with active_prior=1, any other with less."
+            f"The objective 'vae' does not fit 'n_dense' = {model.n_dense} of SparseVAE: a VAE has no spikes. "
+            f"Set n_dense={model.n_latents}, or use Objective.vsc()."
+        )
+    if objective.pooled and model.conditional_prior is None:
+        raise InputError(
+            f"The objective {objective.name!r} does not fit 'prior' = 'fixed' of SparseVAE: it charges nothing for "
+            "what a pattern says. Set prior='pseudo-inputs', or use Objective.vsc()."
         )
     for split in (data.train, data.validation, data.test):
         _check_shape(model, split)

@@ -118,8 +118,10 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.training["learning_rate"] * self.decay(progress)
         x, y = self.x[rows], self.y[rows]
-        output = self.module(x, spikes=self.objective.spikes, sharpness=self.objective.sharpness(progress))
-        loss, parts = self.objective(output, x, y, progress=progress)
+        objective = self.objective
+        sharpness, slab_share = objective.sharpness(progress), objective.slab_warm_up(progress)
+        output = self.module(x, y, spikes=objective.spikes, sharpness=sharpness, slab_share=slab_share)
+        loss, parts = objective(output, x, y, progress=progress)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.optimizer.step()
@@ -133,7 +135,7 @@ class Trainer:
         with private_random_state(self.training["seed"]), evaluating(self.model):
             for x, y in zip(split.x.split(ROWS_PER_PASS), split.y.split(ROWS_PER_PASS), strict=True):
                 x, y = x.to(self.fabric.device), y.to(self.fabric.device)  # noqa: PLW2901
-                loss, parts = self.objective(self.module(x), x, y)
+                loss, parts = self.objective(self.module(x, y), x, y)
                 self._refuse_nan({"loss": loss, **parts}, "on validation data ")
                 for name, part in {"loss": loss, **parts}.items():
                     totals[name] = totals.get(name, 0.0) + float(part) * len(x) / len(split)

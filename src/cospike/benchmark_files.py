@@ -1,0 +1,219 @@
+"""What a benchmark leaves in its folder, and how it is read again.
+
+grid.json      the grid that was asked for last
+rows.jsonl     a row a run: what was trained, under a fingerprint of all that decides it, and what came out
+measures.json  {measure: {unit, direction, how}}
+runs/          folders of runs that are not finished, and a lock
+table.csv, table.md, index.html, frontier-*.svg
+
+A row is 2 kB and its run is gone: rows are what a repository can hold. Files are replaced whole or not at all, by one
+process at a time.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from cospike._errors import InputError, did_you_mean
+from cospike.recipes import MODELS
+from cospike.runs import write_atomic
+
+_DIGITS = 6  # significant ones, of a value in a row
+
+
+class Cell(NamedTuple):
+    """A place in the grid: one run."""
+
+    data: str
+    model: str
+    seed: int
+
+    def __str__(self) -> str:
+        """As a line of progress names it."""
+        return f"{self.model} on {self.data}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Models × data sets × seeds.
+
+    Attributes:
+        data: names of data sets, or folders, as `load_dataset` takes them.
+        models: names in `MODELS`.
+        seeds: how many; they count from 0.
+        model: settings of `SparseVAE` that all runs share; those of a recipe come first.
+        training: ``epochs``, ``batch_size`` and ``learning_rate`` of all runs, where not those that `fit` has.
+
+    Raises:
+        InputError: for a grid without a run, or an unknown model.
+
+    >>> len(Grid(data=("digits",), models=("vsc", "classifier"), seeds=3).cells(["digits"]))
+    6
+    """
+
+    data: tuple[str, ...]
+    models: tuple[str, ...] = tuple(MODELS)
+    seeds: int = 5
+    model: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what names no run, or a run twice."""
+        for name in ("data", "models"):
+            if not (given := getattr(self, name)) or len(set(given)) < len(given):
+                raise InputError(
+                    f"'{name}' of a benchmark must be one or more different names, got {', '.join(given) or 'none'}."
+                )
+        for model in self.models:
+            if model not in MODELS:
+                raise InputError(f"Unknown model {model!r}. {did_you_mean(model, MODELS)}")
+        for name, number in {"seeds": self.seeds, "epochs": self.training.get("epochs", 1)}.items():
+            if number < 1:
+                raise InputError(f"'{name}' of a benchmark must be at least 1, got {number}.")
+
+    def cells(self, data_names: Iterable[str]) -> list[Cell]:
+        """Every run, seed by seed: what is done when only half is done is still a comparison of all models."""
+        names = list(data_names)
+        return [Cell(data, model, seed) for seed in range(self.seeds) for data in names for model in self.models]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run.
+
+    Attributes:
+        data: name of the data set.
+        model: name of the recipe.
+        seed: of weights, order and draws.
+        fingerprint: of everything that decides the run, but versions.
+        versions: of cospike and torch.
+        values: by measure, rounded to 6 digits.
+        stderr: of those measures that are means over samples or pairs.
+    """
+
+    data: str
+    model: str
+    seed: int
+    fingerprint: str
+    versions: Mapping[str, str]
+    values: Mapping[str, float]
+    stderr: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def cell(self) -> Cell:
+        """Its place in the grid."""
+        return Cell(self.data, self.model, self.seed)
+
+
+def rounded(value: float) -> float:
+    """To 6 significant digits.
+
+    >>> rounded(134.81234567), rounded(0.000123456789)
+    (134.812, 0.000123457)
+    """
+    return float(f"{value:.{_DIGITS}g}")
+
+
+@contextmanager
+def one_process(out: Path) -> Iterator[None]:
+    """Keep every other benchmark away from ``out``; the lock goes with the process, however that ends.
+
+    Raises:
+        InputError: if ``out`` cannot be written, or another process is at work in it.
+    """
+    try:
+        (out / "runs").mkdir(parents=True, exist_ok=True)
+        with FileLock(out / "runs" / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise InputError(
+            f"'out' is in use by another `cospike benchmark`: {out}. Wait for it, or choose another."
+        ) from None
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise InputError(f"'out' must be a folder that can be written, got {out}: {error.strerror}.") from error
+
+
+def read_grid(out: Path) -> Grid | None:
+    """The grid that was asked for last; None in a new folder."""
+    path = out / "grid.json"
+    if not path.is_file():
+        return None
+    stored = _parse(path.read_bytes(), path, "Delete it, and name data sets and models again")
+    try:
+        settings: dict[str, Any] = {name: tuple(p) if isinstance(p, list) else p for name, p in stored.items()}
+        return Grid(**settings)
+    except TypeError as error:
+        raise InputError(f"{path} is damaged: {error}. Delete it, and name data sets and models again.") from error
+
+
+def write_grid(out: Path, grid: Grid) -> None:
+    """Keep what was asked for."""
+    write_atomic(out / "grid.json", json.dumps(asdict(grid)) + "\n")
+
+
+def read_rows(out: Path) -> dict[Cell, Row]:
+    """Every row by its place in the grid; none in a new folder.
+
+    Raises:
+        InputError: if a line is no row; it names the line, and what to do.
+    """
+    path = out / "rows.jsonl"
+    rows: dict[Cell, Row] = {}
+    for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else (), start=1):
+        where = f"Line {number} of {path}"
+        fix = "Delete that line, and its run is trained again"
+        content = _parse(line, where, fix)
+        try:
+            row = Row(**content)
+            _check_row(row)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{where} is damaged: {error}. {fix}.") from error
+        rows[row.cell] = row
+    return rows
+
+
+def write_rows(out: Path, rows: Mapping[Cell, Row]) -> None:
+    """One JSON object a line, sorted, so that a new run changes few lines of the file."""
+    lines = [json.dumps(asdict(rows[cell]), ensure_ascii=False) + "\n" for cell in sorted(rows)]
+    write_atomic(out / "rows.jsonl", "".join(lines))
+
+
+def read_definitions(out: Path) -> dict[str, dict[str, str]]:
+    """Unit, better direction and definition of every measure that a row has."""
+    path = out / "measures.json"
+    if not path.is_file():
+        return {}
+    definitions: dict[str, dict[str, str]] = _parse(path.read_bytes(), path, "Delete it")
+    return definitions
+
+
+def write_definitions(out: Path, definitions: Mapping[str, Mapping[str, str]]) -> None:
+    """Keep what the measures are."""
+    write_atomic(out / "measures.json", json.dumps(definitions, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def _check_row(row: Row) -> None:
+    for name, kind in (("data", str), ("model", str), ("seed", int), ("fingerprint", str)):
+        if not isinstance(getattr(row, name), kind):
+            raise ValueError(f"{name} must be a {kind.__name__}")
+    for name in ("values", "stderr"):
+        numbers = getattr(row, name)
+        if not isinstance(numbers, dict) or not all(isinstance(value, int | float) for value in numbers.values()):
+            raise ValueError(f"{name} must be numbers by measure")
+    if not isinstance(row.versions, dict):
+        raise ValueError("versions must be names by package")
+
+
+def _parse(content: bytes, where: object, fix: str) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise InputError(f"{where} must be JSON, got: {error}. {fix}.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{where} must be a JSON object, got {type(value).__name__}. {fix}.")
+    return value

@@ -1,0 +1,205 @@
+"""One run of a benchmark, in whichever process: from a configuration that says everything, to a row.
+
+The configuration is that of a run folder, so that an interrupted run is known again and goes on where it was.
+"""
+
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cospike import __version__, runs
+from cospike._errors import InputError
+from cospike.benchmark_files import Cell, Row, rounded
+from cospike.classifier import accuracy, fit_classifier
+from cospike.data import Dataset, Split, load_dataset
+from cospike.importance import importance_bounds, latent_worth, n_global_worth
+from cospike.likelihood import bounds
+from cospike.metrics import Measurement, measure
+from cospike.model import SparseVAE
+from cospike.objective import Objective, model_settings
+from cospike.options import Options
+from cospike.recipes import CLASSIFIER, Recipe
+from cospike.train import fit
+from cospike.trainer import steps_per_epoch
+
+_LEARNING_RATE = 4e-3
+_STEPS = 2_400  # as `fit`: what codes need to settle
+_ROWS, _DRAWS = 1_000, 50  # of the importance-weighted bounds: a second or two on one core
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be done.
+
+    Attributes:
+        cell: its place in the grid.
+        source: the data, as `load_dataset` takes it.
+        config: {model, objective, training, data}: everything that decides it.
+        run: its folder.
+        threads: of torch.
+    """
+
+    cell: Cell
+    source: str
+    config: dict[str, Any]
+    run: Path
+    threads: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: a row and what its measures are, or what went wrong in one line."""
+
+    cell: Cell
+    row: Row | None = None
+    definitions: dict[str, dict[str, str]] = field(default_factory=dict)
+    error: str = ""
+
+
+def configure(
+    recipe: Recipe,
+    data: Dataset,
+    *,
+    seed: int,
+    model: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Everything that decides a run, as `config.json` of a run folder holds it.
+
+    Batch size and epochs are those that `fit` takes by default; here they are written out, as the classifier and the
+    fingerprint need them too.
+
+    Args:
+        recipe: which model.
+        data: on what.
+        seed: of weights, order and draws.
+        model: settings of `SparseVAE`; those of preset and recipe come first.
+        training: ``epochs``, ``batch_size`` and ``learning_rate``, where they are not the default.
+    """
+    given = dict(training or {})
+    batch_size = given.get("batch_size") or min(250, max(1, len(data.train) // 10))
+    epochs = max(24, math.ceil(_STEPS / steps_per_epoch(len(data.train), batch_size)))
+    supervised = recipe.preset == CLASSIFIER
+    objective = {"name": CLASSIFIER} if supervised else Objective.preset(recipe.preset, **recipe.objective).to_dict()
+    shared = {"n_classes": data.n_classes, **(model or {})}
+    of_preset = model_settings(recipe.preset, shared.get("n_latents", Options.n_latents))
+    config = {
+        "model": SparseVAE(data.shape, **{**shared, **of_preset, **recipe.model}, seed=seed).settings,
+        "objective": objective,
+        "training": {
+            "epochs": epochs,
+            "learning_rate": _LEARNING_RATE,
+            **given,
+            "batch_size": batch_size,
+            "seed": seed,
+        },
+        "data": {"name": data.name, "fingerprint": data.fingerprint},
+    }
+    return dict(json.loads(json.dumps(config)))  # as it comes back from a file
+
+
+def fingerprint(config: Mapping[str, Any]) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 over model, objective, training and data, but not versions.
+
+    Of `config.json` in a run folder it is the same as of what `configure` gave for that run.
+    """
+    training = {name: config["training"].get(name) for name in ("epochs", "batch_size", "learning_rate", "seed")}
+    parts = [config["model"], config["objective"], training, config["data"]["fingerprint"]]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def do(job: Job) -> Outcome:
+    """Train, or go on training, and measure; a failure is one line, so that the other runs go on."""
+    try:
+        with _threads(job.threads):
+            data = _load(job.source)
+            values = _classify(job, data) if job.config["objective"]["name"] == CLASSIFIER else _fit(job, data)
+    except Exception as error:  # whatever it is, it is this run's alone
+        reason = " ".join(str(error).split()) or "no reason given"
+        kind = "" if isinstance(error, InputError | FloatingPointError) else f"{type(error).__name__}: "
+        return Outcome(job.cell, error=f"{kind}{reason}")
+    row = Row(
+        *job.cell,
+        fingerprint=fingerprint(job.config),
+        versions={"cospike": __version__, "torch": torch.__version__},
+        values={name: rounded(measured.value) for name, measured in values.items()},
+        stderr={name: rounded(m.stderr) for name, m in values.items() if m.stderr is not None},
+    )
+    definitions = {name: {"unit": m.unit, "direction": m.direction, "how": m.how} for name, m in values.items()}
+    return Outcome(job.cell, row, definitions)
+
+
+def _classify(job: Job, data: Dataset) -> dict[str, Measurement]:
+    begun = time.perf_counter()
+    network = fit_classifier(data, job.config["model"], job.config["training"])
+    return accuracy(network, data.test) | _seconds(time.perf_counter() - begun)
+
+
+def _fit(job: Job, data: Dataset) -> dict[str, Measurement]:
+    if not _can_resume(job):
+        shutil.rmtree(job.run, ignore_errors=True)
+    model = SparseVAE(**job.config["model"])
+    history = fit(
+        model,
+        data,
+        objective=Objective.from_dict(job.config["objective"]),
+        **job.config["training"],
+        out=job.run,
+        resume=True,
+        progress=False,
+    )
+    test, train = runs.read_codes(job.run)
+    return {
+        **measure(test, train=train),
+        **bounds(model, test),
+        **_importance(model, data.test, test),
+        **_seconds(sum(row["seconds"] for row in history)),
+    }
+
+
+def _importance(model: SparseVAE, split: Split, codes: Any) -> dict[str, Measurement]:
+    """What takes draws and passes of the decoder: on some rows only, for a small part of the time of training."""
+    values = importance_bounds(model, split, n_samples=_DRAWS, n_rows=_ROWS)
+    if codes.class_counts().any():
+        values["n_global_worth"] = n_global_worth(latent_worth(model, split, n_rows=_ROWS), codes)
+    return values
+
+
+def _seconds(seconds: float) -> dict[str, Measurement]:
+    return {"seconds": Measurement(seconds, "seconds", "lower", "training, all epochs, beside the other runs")}
+
+
+def _can_resume(job: Job) -> bool:
+    """Whether the folder holds this very run, begun by the same versions: no other goes on to the same bits."""
+    try:
+        stored = runs.read_config(job.run)
+        same_versions = (stored["cospike"], stored["torch"]) == (__version__, torch.__version__)
+        return same_versions and fingerprint(stored) == fingerprint(job.config)
+    except (InputError, KeyError, AttributeError):
+        return False
+
+
+@lru_cache(maxsize=1)
+def _load(source: str) -> Dataset:
+    """A worker keeps the data of its last run: the next is mostly on the same."""
+    return load_dataset(source)
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

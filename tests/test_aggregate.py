@@ -1,0 +1,84 @@
+"""Means, intervals and frontiers against scipy.stats and families whose difference is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from cospike.aggregate import compare_frontiers, mean_interval
+
+finite = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
+
+
+@given(st.lists(finite, min_size=2, max_size=8).filter(lambda values: np.ptp(values) > 0.01))
+def test_the_interval_is_that_of_scipys_t_test(values):
+    interval = mean_interval(values)
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert interval.mean == pytest.approx(np.mean(values))
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert interval.n == len(values)
+
+
+def test_of_one_seed_there_is_no_interval():
+    interval = mean_interval([2.5])
+    assert interval.mean == 2.5
+    assert np.isnan([interval.low, interval.high, interval.half]).all()
+
+
+def family(slope, height, costs, seeds=5, *, noise=0.0, seed=0):
+    """Settings on a line, the same for every seed but for a height of its own."""
+    own = noise * np.random.default_rng(seed).normal(size=seeds)
+    cost = np.tile(np.array(costs, dtype=float)[:, None], (1, seeds))
+    return cost, height + slope * cost + own
+
+
+def test_the_difference_of_two_lines_is_found_at_every_level():
+    a, b = family(0.01, 0.0, (100, 110, 130)), family(0.02, 0.5, (105, 140))
+    comparison = compare_frontiers(*a, *b)
+    assert comparison.levels == pytest.approx((105, 111.25, 117.5, 123.75, 130))
+    expected = [0.5 + 0.01 * level for level in comparison.levels]
+    assert [one.mean for one in comparison.differences] == pytest.approx(expected)
+    assert np.subtract(comparison.b, comparison.a) == pytest.approx(expected)
+    assert all(one.half == pytest.approx(0) for one in comparison.differences)  # every seed says the same
+    assert comparison.verdict == "overlap"
+
+
+def test_the_order_of_settings_is_that_of_their_cost():
+    a, b = family(0.01, 0.0, (100, 130)), family(0.02, 0.5, (100, 115, 130))
+    turned = tuple(part[[2, 0, 1]] for part in b)
+    assert compare_frontiers(*a, *turned) == compare_frontiers(*a, *b)
+
+
+def test_seeds_are_drawn_for_both_families_together():
+    """What a seed adds to both families leaves the difference certain; what it adds to one does not."""
+    a, b = (family(0.0, height, (100, 120), noise=1.0) for height in (0.0, 0.4))
+    assert all(one.half < 1e-9 for one in compare_frontiers(*a, *b).differences)
+    other = family(0.0, 0.4, (100, 120), noise=1.0, seed=1)
+    assert all(one.half > 0.1 for one in compare_frontiers(*a, *other).differences)
+
+
+def test_the_bootstrap_interval_is_scipys():
+    a, b = family(0.0, 0.0, (100, 120), 9), family(0.0, 0.4, (100, 120), 9, noise=1.0)
+    (one, *_) = compare_frontiers(*a, *b).differences
+    expected = stats.bootstrap(((b[1] - a[1])[0],), np.mean, method="percentile", n_resamples=20_000, rng=1)
+    assert (one.low, one.high) == pytest.approx(expected.confidence_interval, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("cost", "height", "verdict"),
+    [((200, 210), 0.9, "a"), ((50, 60), 0.9, "neither"), ((50, 60), 2.0, "b"), ((200, 210), 2.0, "neither")],
+)
+def test_without_an_overlap_it_says_which_family_dominates(cost, height, verdict):
+    a, b = family(0.0, 1.0, (100, 110)), family(0.0, height, cost)
+    comparison = compare_frontiers(*a, *b)
+    assert comparison.verdict == verdict
+    assert comparison.levels == comparison.differences == ()
+
+
+def test_the_overlap_is_that_of_every_seed():
+    (cost, height), b = family(0.01, 0.0, (100, 130), 2), family(0.02, 0.5, (90, 140), 2)
+    cost = cost + np.array([[0.0, 10.0], [0.0, 10.0]])  # from 110 with the second seed, to 130 with the first
+    assert compare_frontiers(cost, height, *b).levels[::4] == pytest.approx((110, 130))
+    one_seed = compare_frontiers(cost[:, :1], height[:, :1], b[0][:, :1], b[1][:, :1])
+    assert np.isnan([one.low for one in one_seed.differences]).all()

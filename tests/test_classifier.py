@@ -1,0 +1,53 @@
+"""The supervised ceiling: it learns what can be learnt, and nothing where there is nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from cospike.classifier import accuracy, fit_classifier
+from cospike.data import from_arrays
+
+TRAINING = {"epochs": 30, "batch_size": 50, "learning_rate": 1e-2, "seed": 0}
+MODEL = {"network": "mlp", "hidden": (16,), "seed": 0}
+
+
+def rings(n=600, *, shuffled=False, unlabelled=0):
+    """Two rings, which no linear classifier parts."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=n)
+    angle = rng.uniform(0, 2 * np.pi, n)
+    points = (1 + 2 * labels + 0.2 * rng.normal(size=n))[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+    labels = rng.permutation(labels) if shuffled else labels
+    labels[:unlabelled] = -1
+    return from_arrays(points.astype(np.float32), labels, class_names=("inner", "outer"))
+
+
+def test_it_learns_what_can_be_learnt_and_says_what_it_is():
+    (measured,) = accuracy(fit_classifier(rings(), MODEL, TRAINING), rings().test).values()
+    assert measured.value > 0.97
+    assert (measured.unit, measured.direction) == ("fraction", "higher")
+    assert "supervised network itself" in measured.how
+
+
+def test_of_labels_at_random_it_knows_nothing_on_test_rows():
+    data = rings(shuffled=True)
+    assert accuracy(fit_classifier(data, MODEL, TRAINING), data.test)["probe_codes"].value == pytest.approx(
+        0.5, abs=0.15
+    )
+
+
+def test_unlabelled_rows_do_not_count():
+    data = rings(unlabelled=200)
+    assert accuracy(fit_classifier(data, MODEL, TRAINING), data.test)["probe_codes"].value > 0.95
+
+
+def test_the_seed_decides_and_the_callers_draws_do_not_change(digits):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    short = TRAINING | {"epochs": 1}
+    first, same = (fit_classifier(digits, MODEL, short) for _ in range(2))
+    other = fit_classifier(digits, MODEL | {"seed": 1}, short)
+    assert torch.equal(torch.get_rng_state(), before)
+    weights = [network[-1].weight for network in (first, same, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])

@@ -1,0 +1,141 @@
+"""Tables, page and figures of rows that are known: numbers against scipy.stats, and no word that could run."""
+
+import csv
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cospike import plots
+from cospike.benchmark_files import Row
+from cospike.html_benchmark import compare_families, summarise, write_benchmark
+from cospike.recipes import FAMILIES, MODELS
+from cospike.tables import print_benchmark
+
+DEFINITIONS = {
+    "neg_elbo": {"unit": "nats", "direction": "lower", "how": "fixed prior"},
+    "neg_iwae": {"unit": "nats", "direction": "lower", "how": "<script>weights</script>"},
+    "consistency_gap_specific": {"unit": "fraction", "direction": "higher", "how": "pairs"},
+    "probe_codes": {"unit": "fraction", "direction": "higher", "how": "probe"},
+    "n_class_specific": {"unit": "latents", "direction": "neither", "how": "kinds"},
+    "active_per_sample_exact": {"unit": "latents", "direction": "neither", "how": "spikes"},
+    "reconstruction": {"unit": "nats", "direction": "lower", "how": "one draw"},
+    "seconds": {"unit": "seconds", "direction": "lower", "how": "clock"},
+}
+COST = {"vae": 90.0, "vsc": 100.0, "paper-300": 110.0, "paper-1000": 120.0, "class-consistent-3": 105.0}
+COST |= {"class-consistent": 115.0}
+
+
+def rows(data="digits", seeds=3):
+    rng = np.random.default_rng(0)
+    for seed in range(seeds):
+        for model, cost in COST.items():
+            gap = 0.0 if model == "vae" else 0.5 if model.startswith("class") else 0.2
+            draw = rng.normal(size=8)
+            values = {
+                "neg_elbo": cost + draw[0],
+                "neg_iwae": cost - 5 + draw[1],
+                "consistency_gap_specific": gap + 0.01 * draw[2],
+                "probe_codes": 0.9 + 0.001 * draw[3],
+                "n_class_specific": 8.0 * (gap > 0),
+                "n_group": 0.0,
+                "active_per_sample_exact": 5 + 0.1 * draw[4],
+                "reconstruction": cost - 20 + draw[5],
+                "seconds": 10 + draw[6],
+            }
+            yield Row(data, model, seed, "x", {"cospike": "0", "torch": "2"}, values)
+        yield Row(data, "classifier", seed, "x", {"cospike": "0", "torch": "2"}, {"probe_codes": 0.99, "seconds": 1.0})
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark")
+    write_benchmark(folder, list(rows()), DEFINITIONS, failures=("beta-vae on digits, seed 0: <b>no</b> luck",))
+    return folder
+
+
+def test_the_table_has_scipys_means_and_intervals(out):
+    with (out / "table.csv").open(encoding="utf-8", newline="") as file:
+        lines = {(line["model"], line["measure"]): line for line in csv.DictReader(file)}
+    assert len(lines) == len(COST) * 9 + 2
+    for (model, measure), line in lines.items():
+        values = [row.values[measure] for row in rows() if row.model == model]
+        assert float(line["mean"]) == pytest.approx(np.mean(values), rel=1e-5)
+        if np.ptp(values):
+            expected = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+            assert (float(line["low"]), float(line["high"])) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        assert (line["data"], line["seeds"]) == ("digits", "3")
+        assert line["unit"] == DEFINITIONS.get(measure, {"unit": ""})["unit"]
+
+
+def test_the_markdown_is_one_table_with_the_best_mean_in_bold(out):
+    lines = [line for line in (out / "table.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    table = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines[:9]}
+    assert len({len(cells) for cells in table.values()}) == 1
+    head = table["model"]
+    assert head[:4] == ["seeds", "\N{MINUS SIGN}ELBO ↓", "\N{MINUS SIGN}IWAE ↓", "gap ↑"]
+    assert list(table)[2:] == [name for name in MODELS if name in table]
+    column = {model: cells[head.index("\N{MINUS SIGN}ELBO ↓")] for model, cells in table.items()}
+    values = [row.values["neg_elbo"] for row in rows() if row.model == "vae"]
+    half = stats.sem(values) * stats.t.ppf(0.975, 2)
+    assert column["vae"] == f"**{np.mean(values):.1f} ± {half:.1f}**"
+    assert sum("**" in text for text in column.values()) == 1
+    gaps = {model: cells[head.index("gap ↑")] for model, cells in table.items()}
+    assert gaps["vae"] == gaps["classifier"] == "\N{EN DASH}"  # no latents of a class: nothing to agree
+    probes = {model: cells[head.index("probe, codes ↑")] for model, cells in table.items()}
+    assert probes["classifier"] == "99.0 ± 0.0"  # the best, but a ceiling wins nothing
+
+
+def test_the_page_loads_nothing_runs_nothing_and_is_the_same_again(out, tmp_path):
+    html = (out / "index.html").read_text(encoding="utf-8")
+    assert "default-src 'none'" in html
+    assert not any(word in html for word in ("<script", "<b>no", "<link", "src=", "@import", "url(http"))
+    assert "&lt;b&gt;no&lt;/b&gt; luck" in html
+    assert "&lt;script&gt;weights" in html
+    assert html.count("<svg ") == 3
+    for name in COST:
+        assert f">{name}</th>" in html
+    write_benchmark(tmp_path, list(rows()), DEFINITIONS, failures=("beta-vae on digits, seed 0: <b>no</b> luck",))
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (out / path.name).read_bytes()
+
+
+def test_every_figure_is_a_file_that_stands_alone(out, tmp_path):
+    names = {f"frontier-{kind}-digits.svg" for kind in ("gap", "gap-iwae", "sparsity")}
+    assert {path.name for path in out.glob("*.svg")} == names
+    for name in names:
+        assert ET.parse(out / name).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    (tmp_path / "frontier-gap-mnist.svg").write_text("old")
+    write_benchmark(tmp_path, list(rows()), DEFINITIONS)
+    assert {path.name for path in tmp_path.glob("*.svg")} == names
+
+
+def test_families_are_compared_over_the_seeds_that_have_all_their_settings():
+    every = [row for row in rows(seeds=4) if (row.model, row.seed) != ("paper-300", 2)]
+    comparison = compare_families(every)
+    assert comparison.n_seeds == 3
+    assert comparison.verdict == "overlap"
+    assert [one.mean for one in comparison.differences] == pytest.approx([0.3] * 5, abs=0.03)
+    assert all(one.low > 0.2 for one in comparison.differences)
+    assert compare_families([row for row in rows() if row.model not in FAMILIES["class-consistent"]]) is None
+
+
+def test_one_seed_shows_means_without_intervals(tmp_path):
+    write_benchmark(tmp_path, list(rows(seeds=1)), DEFINITIONS)
+    assert "±" not in (tmp_path / "table.md").read_text(encoding="utf-8").replace("mean ± half", "")
+    assert "one seed gives none" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_rows_of_nothing_make_an_empty_page(tmp_path, capsys):
+    assert write_benchmark(tmp_path, [], {}) == []
+    assert "No runs yet" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_terminal_shows_every_data_set_and_model(capsys):
+    with plots.style():
+        print_benchmark(summarise([*rows(), *rows("mnist")], DEFINITIONS))
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("digits", "mnist", *COST, "classifier", "\N{MINUS SIGN}ELBO", "gap"))
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "…" not in shown
