@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cospike.benchmark_run import configure, fingerprint
+from cospike.benchmark.recipes import CLASSIFIER, FAMILIES, MODELS, QUICK
+from cospike.benchmark.run import configure, fingerprint
 from cospike.model import SparseVAE
 from cospike.objective import Objective
-from cospike.recipes import CLASSIFIER, FAMILIES, MODELS, QUICK
 from cospike.runs import read_config
 from cospike.train import fit
 

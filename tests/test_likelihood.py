@@ -163,3 +163,21 @@ def test_class_probabilities_need_patterns_of_classes_and_codes_of_the_model(mak
         class_probabilities(with_patterns(make_codes, TRAIN, [0, 1, 1]), make_codes(TRAIN, [0, 1, 3]))
     with pytest.raises(InputError, match="got 2 latents"):
         class_probabilities(with_patterns(make_codes, TRAIN, [0, 1, 1]), make_codes(TRAIN[:, :2], [0, 1, 1]))
+
+
+def test_pseudo_inputs_are_bounded_against_the_mixture_of_their_codes():
+    torch.manual_seed(0)
+    model = SparseVAE((4,), 5, n_dense=1, hidden=(6,), prior="pseudo-inputs", n_pseudo_inputs=3)
+    with torch.no_grad():
+        model.encoder.head.weight.mul_(20.0)
+    split = Split(x=torch.rand(40, 4), y=torch.zeros(40, dtype=torch.long))
+    got = bounds(model, split)
+    with torch.no_grad():
+        q, components = model.encode(split.x), model.encode(model.conditional_prior.pseudo_inputs)
+    each = [
+        kl_divergence(q, SpikeSlab(*(part.expand_as(q.loc) for part in parts))).sum(1)
+        for parts in zip(components.active_logits, components.loc, components.scale, strict=True)
+    ]
+    expected = got["reconstruction"].value - torch.logsumexp(-torch.stack(each), 0).mean() + np.log(3)
+    assert got["neg_elbo"].value == pytest.approx(float(expected), rel=1e-4)
+    assert model.prior_components().batch_shape == (3, 5)

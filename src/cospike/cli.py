@@ -144,10 +144,10 @@ def benchmark(
         jobs: Processes at a time (default: one a core).
         keep_runs: Keep the run folders, which `cospike report` reads.
     """
-    from cospike.benchmark import find_grid, run_benchmark
-    from cospike.html_benchmark import write_benchmark
+    from cospike.benchmark.grid import find_grid, run_benchmark
+    from cospike.benchmark.page import write_benchmark
+    from cospike.benchmark.recipes import QUICK
     from cospike.progress import working
-    from cospike.recipes import QUICK
     from cospike.tables import print_benchmark
 
     given = {"models": models, "seeds": seeds, "training": None if epochs is None else {"epochs": epochs}}

@@ -171,6 +171,16 @@ class SparseVAE(nn.Module):
             pattern = self.conditional_prior(x, labels, self.encode)
         return Output(posterior, self.prior(), self.decode(z), pattern)
 
+    def prior_components(self) -> SpikeSlab:
+        """The prior that the model was trained for, as a uniform mixture: `SpikeSlab` [component, latent].
+
+        One component, the fixed prior, but for pseudo-inputs: their codes (VSC, UAI 2019; after Tomczak, Welling,
+        *VAE with a VampPrior*, AISTATS 2018).
+        """
+        if isinstance(self.conditional_prior, PseudoInputPrior):
+            return self.encode(self.conditional_prior.pseudo_inputs.view(-1, *self.shape))
+        return self.prior().expand((1, self.n_latents))
+
     @property
     def class_patterns(self) -> SpikeSlab | None:
         """What is active in each class, and with which values: `SpikeSlab` [class, latent], or None before `fit`.

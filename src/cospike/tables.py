@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from cospike.html_benchmark import COLUMNS, Section
+from cospike.benchmark.page import COLUMNS, Section
 from cospike.metrics import Measurement, is_earned
 
 HEADLINES = (

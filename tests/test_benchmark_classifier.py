@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cospike.classifier import accuracy, fit_classifier
+from cospike.benchmark.classifier import accuracy, fit_classifier
 from cospike.data import from_arrays
 
 TRAINING = {"epochs": 30, "batch_size": 50, "learning_rate": 1e-2, "seed": 0}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cospike.aggregate import compare_frontiers, mean_interval
+from cospike.benchmark.aggregate import compare_frontiers, mean_interval
 
 finite = st.floats(-1e3, 1e3).map(lambda value: round(value, 3))
 

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from cospike import plots
-from cospike.benchmark_files import Row
-from cospike.html_benchmark import compare_families, summarise, write_benchmark
-from cospike.recipes import FAMILIES, MODELS
+from cospike.benchmark.files import Row
+from cospike.benchmark.page import compare_families, summarise, write_benchmark
+from cospike.benchmark.recipes import FAMILIES, MODELS
 from cospike.tables import print_benchmark
 
 DEFINITIONS = {

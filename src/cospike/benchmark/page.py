@@ -16,11 +16,11 @@ import jinja2
 import numpy as np
 
 from cospike import plots
-from cospike.aggregate import Comparison, Interval, compare_frontiers, mean_interval
-from cospike.benchmark_files import Row
+from cospike.benchmark.aggregate import Comparison, Interval, compare_frontiers, mean_interval
+from cospike.benchmark.files import Row
+from cospike.benchmark.frontier import Mark, frontier_figure
+from cospike.benchmark.recipes import FAMILIES, MODELS
 from cospike.metrics import Measurement, is_earned
-from cospike.plots_benchmark import Mark, frontier_figure
-from cospike.recipes import FAMILIES, MODELS
 from cospike.runs import write_atomic
 
 COLUMNS = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cospike import plots
-from cospike.plots_benchmark import Mark, frontier_figure
+from cospike.benchmark.frontier import Mark, frontier_figure
 
 FAMILIES = {"ours": ("a", "b", "c"), "theirs": ("s", "t", "u"), "other": ("s", "v")}
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from cospike import benchmark as module
 from cospike._errors import InputError
-from cospike.benchmark import find_grid, run_benchmark
-from cospike.benchmark_files import Cell, Grid, read_grid, read_rows
-from cospike.benchmark_run import configure, do, fingerprint
-from cospike.recipes import MODELS
+from cospike.benchmark import grid as module
+from cospike.benchmark.files import Cell, Grid, read_grid, read_rows
+from cospike.benchmark.grid import find_grid, run_benchmark
+from cospike.benchmark.recipes import MODELS
+from cospike.benchmark.run import configure, do, fingerprint
 from cospike.train import fit
 from cospike.trainer import Trainer
 
@@ -134,7 +134,7 @@ def test_a_run_goes_on_where_it_was(tmp_path, digits, monkeypatch, trained):
 def test_a_failed_run_is_one_line_and_the_others_go_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(MODELS, "vsc", replace(MODELS["vsc"], model={"likelihood": "gaussian"}))
     monkeypatch.setattr(
-        "cospike.benchmark_run.fit", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("out of\nluck"))
+        "cospike.benchmark.run.fit", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("out of\nluck"))
     )
     done = run(tmp_path)
     assert done.failures == tuple(f"vsc on digits, seed {seed}: RuntimeError: out of luck" for seed in (0, 1))

@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cospike._errors import InputError
-from cospike.benchmark_files import (
+from cospike.benchmark.files import (
     Cell,
     Grid,
     Row,
@@ -32,9 +32,9 @@ from cospike.benchmark_files import (
     write_grid,
     write_rows,
 )
-from cospike.benchmark_run import Job, Outcome, configure, do, fingerprint
+from cospike.benchmark.recipes import CLASSIFIER, MODELS
+from cospike.benchmark.run import Job, Outcome, configure, do, fingerprint
 from cospike.data import Dataset, load_dataset
-from cospike.recipes import CLASSIFIER, MODELS
 
 
 @dataclass(frozen=True)

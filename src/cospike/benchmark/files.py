@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from cospike._errors import InputError, did_you_mean
-from cospike.recipes import MODELS
+from cospike.benchmark.recipes import MODELS
 from cospike.runs import write_atomic
 
 _DIGITS = 6  # significant ones, of a value in a row

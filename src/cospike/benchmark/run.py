@@ -19,8 +19,9 @@ import torch
 
 from cospike import __version__, runs
 from cospike._errors import InputError
-from cospike.benchmark_files import Cell, Row, rounded
-from cospike.classifier import accuracy, fit_classifier
+from cospike.benchmark.classifier import accuracy, fit_classifier
+from cospike.benchmark.files import Cell, Row, rounded
+from cospike.benchmark.recipes import CLASSIFIER, Recipe
 from cospike.data import Dataset, Split, load_dataset
 from cospike.importance import importance_bounds, latent_worth, n_global_worth
 from cospike.likelihood import bounds
@@ -28,7 +29,6 @@ from cospike.metrics import Measurement, measure
 from cospike.model import SparseVAE
 from cospike.objective import Objective, model_settings
 from cospike.options import Options
-from cospike.recipes import CLASSIFIER, Recipe
 from cospike.train import fit
 from cospike.trainer import steps_per_epoch
 
