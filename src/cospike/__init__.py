@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from cospike.likelihood import bounds, class_probabilities
     from cospike.metrics import Measurement, measure
     from cospike.model import SparseVAE
-    from cospike.objective import Objective, Schedule
+    from cospike.objective import Objective
     from cospike.recovery import measure_recovery, support_f1
     from cospike.runs import load
+    from cospike.schedule import Schedule
     from cospike.spike_slab import SpikeSlab
     from cospike.synthetic import make_shapes, make_sparse_linear
     from cospike.train import encode_dataset, fit
@@ -45,9 +46,10 @@ _HOMES = {
     "likelihood": ("bounds", "class_probabilities"),
     "metrics": ("Measurement", "measure"),
     "model": ("SparseVAE",),
-    "objective": ("Objective", "Schedule"),
+    "objective": ("Objective",),
     "recovery": ("measure_recovery", "support_f1"),
     "runs": ("load",),
+    "schedule": ("Schedule",),
     "spike_slab": ("SpikeSlab",),
     "synthetic": ("make_shapes", "make_sparse_linear"),
     "train": ("encode_dataset", "fit"),

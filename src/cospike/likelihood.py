@@ -6,8 +6,8 @@
                          uses no label
 
 A fixed prior charges a pattern that the class decides once a latent; the mixture charges it once. The spike KL to a
-mixture has no closed form, but KL(q ‖ Σ_y w_y p_y) ≤ −ln Σ_y w_y exp(−KL(q ‖ p_y)), so the bound stays a bound. The bounds
-against class patterns keep the slab N(0, 1).
+mixture has no closed form, but KL(q ‖ Σ_y w_y p_y) ≤ −ln Σ_y w_y exp(−KL(q ‖ p_y)), so the bound stays a bound.
+Against class patterns the slab stays N(0, 1).
 """
 
 import numpy as np

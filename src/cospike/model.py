@@ -179,7 +179,8 @@ class SparseVAE(nn.Module):
         """
         if isinstance(self.conditional_prior, PseudoInputPrior):
             return self.encode(self.conditional_prior.pseudo_inputs.view(-1, *self.shape))
-        return self.prior().expand((1, self.n_latents))
+        prior: SpikeSlab = self.prior()
+        return prior.expand((1, self.n_latents))
 
     @property
     def class_patterns(self) -> SpikeSlab | None:

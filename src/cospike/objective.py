@@ -1,18 +1,19 @@
 """`Objective`: a sum of named terms, and the only place that reduces to one number.
 
     loss = reconstruction + pairwise · mean over latents of the paper's class loss
-           + w(t) · [ slab · slab_kl + within · within + between · between ]
+           + slab · [ w(t) · slab_kl + w_dense(t) · dense_kl ] + w(t) · [ within · within + between · between ]
            + sparsity · sparsity(α_t) + w(t) · sharing · spread
 
 Every term is in nats a sample: summed over pixels and latents (the paper's pairwise term alone is averaged over
 latents, as the paper says), averaged over the batch. The prices of the split are totals, not extras: (1, 1, 1)
-is VSC. A latent that is always on takes part in the slab KL alone. With a conditional prior (`cospike.priors`), its
+is VSC. A latent that is always on pays its KL, ``dense_kl``, alone. With a conditional prior (`cospike.priors`), its
 patterns stand where the class means of the batch do otherwise, and its slabs where those of the fixed prior do.
 
 **The warm-up** w(t) goes from 0 to 1. Sparsity is not free meanwhile: it is charged in full, against a milder prior
 that tightens, α_t = early_prior^(1−w) · α^w. With free sparsity every latent is on in every sample at first, and
 pruning then leaves a few that all classes share. With the annealed prior, patterns start sparse and differ between
-classes (docs/design/0001-prior-annealing.md).
+classes (docs/design/0001-prior-annealing.md). Dense latents may pay from the start, w_dense = e + (1 − e) w with
+e = early_dense: free ones would take what the sparse ones are there to tell.
 """
 
 from collections.abc import Callable
@@ -26,42 +27,11 @@ from torch import Tensor
 
 from cospike._errors import InputError, did_you_mean
 from cospike._types import UNLABELLED
+from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.information import SpikeInformation, pairwise_js, prior_information, spike_information
 from cospike.model import Output
+from cospike.schedule import Schedule
 from cospike.spike_slab import Spikes, slab_kl
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A line from ``start`` to ``end`` between two fractions of training, level before and after.
-
-    Fractions, not steps: no warm-up can outlast the training that it belongs to.
-
-    >>> Schedule(0.0, 1.0, until=0.5)(0.25)
-    0.5
-    """
-
-    start: float
-    end: float
-    begin: float = 0.0
-    until: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check that the line ends within training."""
-        if not 0 <= self.begin <= self.until <= 1:
-            raise InputError(
-                f"'begin' and 'until' of Schedule must be fractions of training with 0 ≤ begin ≤ until ≤ 1, "
-                f"got {self.begin} and {self.until}."
-            )
-
-    def __call__(self, progress: float) -> float:
-        """The value when a share ``progress`` of training is done."""
-        if progress >= self.until:
-            return self.end
-        if progress <= self.begin:
-            return self.start
-        share = (progress - self.begin) / (self.until - self.begin)
-        return self.start + share * (self.end - self.start)
 
 
 class Terms(NamedTuple):
@@ -89,6 +59,7 @@ class Objective:
         sharpness: of the relaxed step, over training.
         warm_up: weight of the KL terms, over training; against collapse onto few latents.
         early_prior: the prior P(latent ≠ 0) at the start of the warm-up.
+        early_dense: the share of their price that dense latents pay at the start of the warm-up.
         slab_warm_up: λ of VSC's spike warm-up: the slab is N(λμ, λσ² + 1 − λ), so that at 0 only spikes can inform.
         pooled: take sparsity of the mean over latents, which then may be used unequally (VSC's pseudo-input version).
 
@@ -108,6 +79,7 @@ class Objective:
     sharpness: Schedule = field(default=Schedule(50.0, 200.0))
     warm_up: Schedule = field(default=Schedule(0.0, 1.0, until=0.5))
     early_prior: float = 0.2
+    early_dense: float = 0.0
     slab_warm_up: Schedule = field(default=Schedule(1.0, 1.0))
     pooled: bool = False
 
@@ -121,8 +93,11 @@ class Objective:
                 )
         if self.sharing > 1:
             raise InputError(f"'sharing' of Objective must lie in 0 … 1, got {self.sharing}.")
-        if not 0 < self.early_prior < 1:
-            raise InputError(f"'early_prior' of Objective must lie between 0 and 1, got {self.early_prior}.")
+        if not 0 < self.early_prior < 1 or not 0 <= self.early_dense <= 1:
+            raise InputError(
+                "'early_prior' and 'early_dense' of Objective must lie between 0 and 1, "
+                f"got {self.early_prior} and {self.early_dense}."
+            )
         if self.spikes not in get_args(Spikes):
             raise InputError(
                 f"Unknown spikes {self.spikes!r} of Objective. {did_you_mean(self.spikes, get_args(Spikes))}"
@@ -220,11 +195,14 @@ class Objective:
         """
         q, p, pattern = output.posterior, output.prior, output.pattern
         weight = self.warm_up(progress)
+        prices = self._prices(weight)
+        kl = slab_kl(q, p if pattern is None else pattern).mean(0)
+        is_dense = p.active_logits >= ALWAYS_ON_LOGIT
         parts = {
             "reconstruction": -output.likelihood.log_prob(x).mean(),
-            "slab_kl": slab_kl(q, p if pattern is None else pattern).sum(-1).mean(),
+            "slab_kl": torch.where(is_dense, 0.0, kl).sum(),
+            "dense_kl": torch.where(is_dense, kl, 0.0).sum(),
         }
-        prices = {"reconstruction": 1.0, "slab_kl": weight * self.slab} | self._spike_prices(weight)
         prior_probs = self._annealed(p.active_probs, weight)
         if pattern is None:
             parts |= _spike_parts(q.active_logits, labels, prior_probs)
@@ -233,18 +211,22 @@ class Objective:
             parts |= _sums(split)
         if self.pairwise:
             parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).mean()
-            prices["pairwise"] = self.pairwise
         loss = torch.stack([prices[name] * part for name, part in parts.items()]).sum()
         return Terms(loss, {name: part.detach() for name, part in parts.items()})
 
-    def _spike_prices(self, weight: float) -> dict[str, float]:
+    def _prices(self, weight: float) -> dict[str, float]:
+        """Of every part there may be, when the warm-up has come to ``weight``."""
         return {
+            "reconstruction": 1.0,
+            "slab_kl": weight * self.slab,
+            "dense_kl": (self.early_dense + (1.0 - self.early_dense) * weight) * self.slab,
             "within": weight * self.within,
             "between": weight * self.between,
             "sparsity": self.sparsity,
             "spread": weight * self.sharing,
             "unlabelled_information": weight,
             "unlabelled_sparsity": 1.0,
+            "pairwise": self.pairwise,
         }
 
     def _annealed(self, prior_probs: Tensor, weight: float) -> Tensor:

@@ -17,8 +17,9 @@ from cospike._errors import InputError
 from cospike._random import private_random_state, random_state, set_random_state
 from cospike.data import Dataset
 from cospike.model import SparseVAE
-from cospike.objective import Objective, Schedule
+from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
+from cospike.schedule import Schedule
 
 ROWS_PER_PASS = 2_000
 """Rows of a pass without gradients: enough for the plug-in split, little memory."""

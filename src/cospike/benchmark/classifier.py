@@ -14,7 +14,7 @@ from cospike._types import UNLABELLED
 from cospike.data import Dataset, Split
 from cospike.encoders import conv_trunk, mlp_trunk
 from cospike.metrics import Measurement
-from cospike.objective import Schedule
+from cospike.schedule import Schedule
 from cospike.trainer import ROWS_PER_PASS, steps_per_epoch
 
 _HOW = "accuracy of a supervised network itself (the encoder's trunk and a linear head, cross entropy); no codes"
