@@ -194,12 +194,6 @@ def test_a_benchmark_is_tables_and_a_page_and_is_not_trained_twice(tmp_path, cap
     assert (tmp_path / "index.html").is_file()
 
 
-@pytest.mark.slow
-def test_a_quick_benchmark_takes_a_minute(tmp_path, capsys):
-    assert run("benchmark", "--quick", "--out", tmp_path) == 0
-    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 12
-
-
 def test_a_benchmark_with_a_failed_run_ends_in_exit_code_2(tmp_path, capsys, monkeypatch):
     from cospike.benchmark import grid
     from cospike.benchmark.run import Outcome

@@ -35,6 +35,7 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     for command in COMMANDS:
         main(shlex.split(command))
         assert capsys.readouterr().out
+    assert len(Path("runs/quick/rows.jsonl").read_text(encoding="utf-8").splitlines()) == 12
 
 
 def test_links_within_the_repository_lead_somewhere():

@@ -240,15 +240,15 @@ def default_active_prior(shape: tuple[int, ...]) -> float:
 
 
 def default_n_dense(shape: tuple[int, ...], n_latents: int) -> int:
-    """The number of dense latents of a model that is given none: 3 for 28 × 28 values and more, 1 for fewer.
+    """The number of dense latents of a model that is given none: 4 for 28 × 28 values and more, 1 for fewer.
 
     Of few values, a few dense latents describe all there is, and leave nothing for the sparse ones to tell. At most a
     tenth of the latents are dense. The rule is ours, a starting point (docs/design/0004-dense-block.md).
 
     >>> default_n_dense((1, 28, 28), 60), default_n_dense((1, 8, 8), 60), default_n_dense((5,), 5)
-    (3, 1, 0)
+    (4, 1, 0)
     """
-    return min(3 if math.prod(shape) >= 28 * 28 else 1, n_latents // 10)
+    return min(4 if math.prod(shape) >= 28 * 28 else 1, n_latents // 10)
 
 
 def _check(settings: dict[str, Any]) -> None:

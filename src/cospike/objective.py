@@ -134,12 +134,12 @@ class Objective:
         return cls(name="paper", pairwise=pairwise, distance=distance)
 
     @classmethod
-    def class_consistent(cls, *, within: float = 6.0, between: float = 0.0, sharing: float = 0.0) -> "Objective":
+    def class_consistent(cls, *, within: float = 5.0, between: float = 0.0, sharing: float = 0.0) -> "Objective":
         """The default, cospike's own: straying from the class is dear, telling classes apart is free.
 
         Global factors have latents of their own that are always on (``n_dense`` of `SparseVAE`).
         """
-        return cls(name="class-consistent", within=within, between=between, sharing=sharing)
+        return cls(name="class-consistent", within=within, between=between, sharing=sharing, early_dense=1.0)
 
     @classmethod
     def preset(cls, name: str, **settings: Any) -> "Objective":

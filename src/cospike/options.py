@@ -31,7 +31,7 @@ class Options:
     active_prior: Annotated[float | None, Parameter(group=_model)] = None
     """Share of samples in which a sparse latent is expected to be active (default: 0.01, more for small data)."""
     n_dense: Annotated[int | None, Parameter(group=_model)] = None
-    """Latents that are always on, for factors of all samples (default: up to 3; 0 for vsc and paper, all for vae)."""
+    """Latents that are always on, for factors of all samples (default: up to 4; 0 for vsc and paper, all for vae)."""
     prior: Annotated[Literal["fixed", "per-class", "pseudo-inputs"] | None, Parameter(group=_model)] = None
     """What training expects of a sample: fixed, or learned from its class or from inputs like it."""
     n_pseudo_inputs: Annotated[int, Parameter(group=_model)] = 20
@@ -54,8 +54,8 @@ class Options:
     """Passes over the training data (default: 24, or as many as make 2,400 steps)."""
     batch_size: Annotated[int | None, Parameter(group=_training)] = None
     """Rows a step (default: fitted to the data, at most 250)."""
-    learning_rate: Annotated[float, Parameter(group=_training)] = 4e-3
-    """Of Adam."""
+    learning_rate: Annotated[float | None, Parameter(group=_training)] = None
+    """Of Adam (default: 0.0025)."""
     patience: Annotated[int | None, Parameter(group=_training)] = None
     """Stop after so many epochs without a better validation loss."""
     seed: Annotated[int, Parameter(group=_training)] = 0

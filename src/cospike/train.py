@@ -35,7 +35,7 @@ def fit(
     objective: Objective | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
-    learning_rate: float = 4e-3,
+    learning_rate: float | None = None,
     seed: int = 0,
     patience: int | None = None,
     out: str | Path | None = None,
@@ -53,7 +53,7 @@ def fit(
         objective: default `Objective.class_consistent()`.
         epochs: passes over the training data; default 24, or as many as make 2,400 steps.
         batch_size: rows a step; default 250, or a tenth of the training data if that is less.
-        learning_rate: of Adam, at the start; it falls to 0 along a line over the second half.
+        learning_rate: of Adam, at the start, default 0.0025; it falls to 0 along a line over the second half.
         seed: of the order of the data and of every draw.
         patience: stop after so many epochs, all of them past the warm-up, without a better validation loss, and
             keep the best weights; default: train to the end and keep the last ones.
@@ -73,14 +73,8 @@ def fit(
         KeyboardInterrupt: on Ctrl-C, after the state is saved.
     """
     objective = objective or Objective.class_consistent()
-    if batch_size is None:
-        batch_size = min(250, max(1, len(data.train) // 10))
-    if epochs is None:
-        epochs = max(24, math.ceil(_STEPS / steps_per_epoch(len(data.train), max(1, batch_size))))
     training = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
+        **default_training(len(data.train), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         "seed": seed,
         "patience": patience,
         "precision": precision,
@@ -96,11 +90,32 @@ def fit(
     with (
         private_random_state(),
         Interrupt() as interrupt,
-        TrainingDisplay(f"{objective.name} on {data.name}", epochs, show=progress) as display,
+        TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
     ):
         trainer.train(interrupt, display)
     _finish(model, data, run, precision=precision, accelerator=accelerator)
     return trainer.history
+
+
+def default_training(
+    n_rows: int, *, epochs: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
+) -> dict[str, Any]:
+    """How `fit` trains on ``n_rows``: what is given, and its defaults for the rest.
+
+    >>> default_training(50_000)
+    {'epochs': 24, 'batch_size': 250, 'learning_rate': 0.0025}
+    >>> default_training(1_000, learning_rate=0.01)
+    {'epochs': 240, 'batch_size': 100, 'learning_rate': 0.01}
+    """
+    if batch_size is None:
+        batch_size = min(250, max(1, n_rows // 10))
+    if epochs is None:
+        epochs = max(24, math.ceil(_STEPS / steps_per_epoch(n_rows, max(1, batch_size))))
+    return {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": 2.5e-3 if learning_rate is None else learning_rate,
+    }
 
 
 def encode_dataset(

@@ -5,7 +5,6 @@ The configuration is that of a run folder, so that an interrupted run is known a
 
 import hashlib
 import json
-import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -29,11 +28,8 @@ from cospike.metrics import Measurement, measure
 from cospike.model import SparseVAE
 from cospike.objective import Objective, model_settings
 from cospike.options import Options
-from cospike.train import fit
-from cospike.trainer import steps_per_epoch
+from cospike.train import default_training, fit
 
-_LEARNING_RATE = 4e-3
-_STEPS = 2_400  # as `fit`: what codes need to settle
 _ROWS, _DRAWS = 1_000, 50  # of the importance-weighted bounds: a second or two on one core
 
 
@@ -76,9 +72,6 @@ def configure(
 ) -> dict[str, Any]:
     """Everything that decides a run, as `config.json` of a run folder holds it.
 
-    Batch size and epochs are those that `fit` takes by default; here they are written out, as the classifier and the
-    fingerprint need them too.
-
     Args:
         recipe: which model.
         data: on what.
@@ -86,9 +79,6 @@ def configure(
         model: settings of `SparseVAE`; those of preset and recipe come first.
         training: ``epochs``, ``batch_size`` and ``learning_rate``, where they are not the default.
     """
-    given = dict(training or {})
-    batch_size = given.get("batch_size") or min(250, max(1, len(data.train) // 10))
-    epochs = max(24, math.ceil(_STEPS / steps_per_epoch(len(data.train), batch_size)))
     supervised = recipe.preset == CLASSIFIER
     objective = {"name": CLASSIFIER} if supervised else Objective.preset(recipe.preset, **recipe.objective).to_dict()
     shared = {"n_classes": data.n_classes, **(model or {})}
@@ -96,13 +86,7 @@ def configure(
     config = {
         "model": SparseVAE(data.shape, **{**shared, **of_preset, **recipe.model}, seed=seed).settings,
         "objective": objective,
-        "training": {
-            "epochs": epochs,
-            "learning_rate": _LEARNING_RATE,
-            **given,
-            "batch_size": batch_size,
-            "seed": seed,
-        },
+        "training": default_training(len(data.train), **(training or {})) | {"seed": seed},
         "data": {"name": data.name, "fingerprint": data.fingerprint},
     }
     return dict(json.loads(json.dumps(config)))  # as it comes back from a file
