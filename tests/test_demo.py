@@ -32,12 +32,13 @@ def test_the_demo_keeps_its_promise(table):
     vsc, paper, ours = table["vsc"], table["paper"], table["class-consistent"]
     assert vsc["jaccard_within"] <= 0.45
     assert paper["jaccard_within"] >= 0.85
-    assert ours["jaccard_within"] >= 0.82
-    assert ours["jaccard_between"] <= 0.33
-    assert ours["probe_active_probs"] >= 0.92
-    assert ours["neg_elbo"] <= 143
+    assert ours["jaccard_within"] >= 0.88
+    assert ours["jaccard_between_specific"] <= 0.16
+    assert ours["probe_active_probs"] >= 0.95
+    assert ours["probe_active_probs_exact"] >= 0.92
+    assert ours["neg_elbo"] <= vsc["neg_elbo"] + 4
     assert ours["neg_elbo_given_class"] < vsc["neg_elbo_given_class"]
-    assert ours["neg_elbo_mixture"] < vsc["neg_elbo_mixture"]
+    assert ours["neg_elbo_mixture"] <= vsc["neg_elbo_mixture"] - 5
     assert ours["latents_in_use"] >= 12
-    assert ours["n_global"] >= 1
+    assert ours["n_global"] >= 2
     assert ours["classes_with_own"] >= 8

@@ -11,13 +11,12 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.spike_slab import SpikeSlab
-
-_CHOICE_SHARPNESS = 60.0  # VSC, supplement: the step that selects a pseudo-input, relaxed
 
 
 class FixedPrior(nn.Module):
@@ -79,8 +78,11 @@ class ClassPrior(nn.Module):
 class PseudoInputPrior(nn.Module):
     """p(z) = q(z | x_u): the code of a learned pseudo-input chosen for each sample (VSC, UAI 2019, section 3.2).
 
-    A linear layer whose outputs have unit sum chooses, through a step relaxed to sigmoid(60 (u − ½)): at most one
-    pseudo-input is taken. As the choice looks at the sample, this is a device of training, not a bound on p(x).
+    A linear layer whose outputs have unit sum chooses: the largest is taken, and its gradient is that of the shares.
+    VSC relaxes the step to sigmoid(60 (u − ½)). That passes no gradient to a choice among twenty, whose shares start
+    near 1/20, and lets blends of pseudo-inputs follow each sample; then no component of the prior is near any code.
+    As the choice looks at the sample, this is a device of training; the bound on p(x) is that of
+    `SparseVAE.prior_components`.
 
     Args:
         shape: axes of one observation.
@@ -98,5 +100,5 @@ class PseudoInputPrior(nn.Module):
     ) -> SpikeSlab:
         """The code of the pseudo-input that each row chooses; labels are not looked at."""
         share = self.choice(x.flatten(1)).softmax(1)
-        chosen = (_CHOICE_SHARPNESS * (share - 0.5)).sigmoid()
+        chosen = share + (one_hot(share.argmax(1), share.shape[1]).to(share.dtype) - share).detach()
         return encode((chosen @ self.pseudo_inputs).view(x.shape))

@@ -16,6 +16,7 @@ HEADLINES = (
     "jaccard_between_specific",
     "probe_active_probs",
     "probe_codes",
+    "bayes_accuracy",
     "n_global",
     "n_group",
     "n_class_specific",
