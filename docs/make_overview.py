@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from cospike import plots
-from cospike.factors import KINDS
+from cospike.metrics import GLOBAL_KINDS
 from cospike.report_figures import RunView, overlap, pattern, traversal
 
 _OUT = Path(__file__).parent / "images" / "overview.svg"
@@ -21,9 +21,9 @@ def main(run: Path) -> None:
         view = RunView.read(run)
         order, _ = overlap(view)
         panels = [("Which class uses which latent (mean probability of being active)", pattern(view, order) or "")]
-        for kind in KINDS[1:4]:
-            factor = next(factor for factor in view.used if factor.kind == kind)
-            panels.append((f"Latent {factor.latent}, {kind}: off, then low to high", traversal(view, factor)))
+        for name, kinds in (("global", GLOBAL_KINDS), ("group", ("group",)), ("class-specific", ("class-specific",))):
+            factor = next(factor for factor in view.used if factor.kind in kinds)
+            panels.append((f"Latent {factor.latent}, {name}: off, then low to high", traversal(view, factor)))
     placed, x, y, width = [], _GAP, _GAP, 0.0
     for number, (title, svg) in enumerate(panels):
         wide, high = (float(side) for side in re.findall(r'(?:width|height)="(\d+)"', svg)[:2])
