@@ -33,11 +33,13 @@ class Variant(NamedTuple):
 DEFAULT, VSC = Variant("default"), Variant("VSC", "vsc")
 LEVERS: dict[str, tuple[Variant, ...]] = {
     "dense": (
-        *(Variant(f"{n} dense", model={"n_dense": n}) for n in (0, 1, 2, 3, 4)),
-        *(Variant(f"VSC, {n} dense", "vsc", model={"n_dense": n}) for n in (0, 3)),
+        *(Variant(f"{n} dense", model={"n_dense": n}) for n in (0, 1, 2, 3, 4, 6)),
+        Variant("4 dense, free at first", objective={"early_dense": 0.0}),
+        VSC,
+        Variant("VSC, 4 dense", "vsc", objective={"early_dense": 1.0}, model={"n_dense": 4}),
     ),
     "sharing": tuple(Variant(f"sharing {rho:g}", objective={"sharing": rho}) for rho in (0.0, 0.3, 0.5)),
-    "within": tuple(Variant(f"within {price:g}", objective={"within": price}) for price in (3.0, 6.0, 9.0, 12.0)),
+    "within": tuple(Variant(f"within {price:g}", objective={"within": price}) for price in (3.0, 4.0, 5.0, 6.0, 10.0)),
     "between": tuple(Variant(f"between {price:g}", objective={"between": price}) for price in (0.0, 0.3, 1.0)),
     "warm-up": (
         *(Variant(f"early prior {p:g}", objective={"early_prior": p}) for p in (0.01, 0.1, 0.2, 0.4)),
@@ -59,7 +61,7 @@ LEVERS: dict[str, tuple[Variant, ...]] = {
     "training": (
         *(Variant(f"batch {n}", training={"batch_size": n}) for n in (125, 250, 500)),
         *(Variant(f"{n} epochs", training={"epochs": n}) for n in (12, 24, 48)),
-        *(Variant(f"learning rate {lr:g}", training={"learning_rate": lr}) for lr in (2e-3, 4e-3, 8e-3)),
+        *(Variant(f"learning rate {lr:g}", training={"learning_rate": lr}) for lr in (2e-3, 2.5e-3, 4e-3, 8e-3)),
     ),
     "latents": tuple(
         Variant(f"{n} latents, alpha {alpha:g}", model={"n_latents": n, "active_prior": alpha})

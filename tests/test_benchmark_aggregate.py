@@ -58,11 +58,48 @@ def test_seeds_are_drawn_for_both_families_together():
     assert all(one.half > 0.1 for one in compare_frontiers(*a, *other).differences)
 
 
-def test_the_bootstrap_interval_is_scipys():
-    a, b = family(0.0, 0.0, (100, 120), 9), family(0.0, 0.4, (100, 120), 9, noise=1.0)
-    (one, *_) = compare_frontiers(*a, *b).differences
-    expected = stats.bootstrap(((b[1] - a[1])[0],), np.mean, method="percentile", n_resamples=20_000, rng=1)
-    assert (one.low, one.high) == pytest.approx(expected.confidence_interval, abs=0.03)
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_interval_of_a_difference_is_that_of_scipys_paired_t_test(seeds):
+    a, b = family(0.0, 0.0, (100, 120), seeds, noise=1.0), family(0.0, 0.4, (100, 120), seeds, noise=1.0, seed=1)
+    expected = stats.ttest_rel(b[1][0], a[1][0]).confidence_interval(0.95)
+    for one in compare_frontiers(*a, *b).differences:
+        assert (one.low, one.high) == pytest.approx((expected.low, expected.high))
+        assert one.n == seeds
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_interval_of_a_difference_covers_it_as_often_as_it_says(seeds):
+    b, n = family(0.0, 0.4, (100, 120), seeds), 500
+    hits = 0
+    for seed in range(n):
+        (one, *_) = compare_frontiers(*family(0.0, 0.0, (100, 120), seeds, noise=1.0, seed=seed), *b).differences
+        hits += one.low <= 0.4 <= one.high
+    assert hits / n == pytest.approx(0.95, abs=0.03)  # three standard errors
+
+
+prices = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=2, max_size=6)
+
+
+@given(prices, prices, st.data())
+def test_a_dominated_setting_changes_nothing(a, b, data):
+    """Dearer than a setting and no higher, but no dearer than all."""
+    sides = [np.array(side, dtype=float).T[..., None] for side in (a, b)]
+    (cost_a, height_a), (cost_b, height_b) = sides
+    better = data.draw(st.integers(0, len(b) - 1))
+    cost = data.draw(st.floats(cost_b[better, 0], cost_b.max()))
+    height = data.draw(st.floats(-5, height_b[better, 0]))
+    more = np.vstack([cost_b, [[cost]]]), np.vstack([height_b, [[height]]])
+    before, after = (compare_frontiers(cost_a, height_a, *side) for side in ((cost_b, height_b), more))
+    assert (after.levels, after.a) == (before.levels, before.a)
+    assert after.b == pytest.approx(before.b)
+
+
+def test_a_frontier_joins_what_no_cheaper_setting_reaches():
+    cost, height = np.array([[120.0], [100], [110], [110], [130]]), np.array([[0.5], [0.2], [0.1], [0.0], [0.4]])
+    flat = family(0.0, 0.0, (100, 130), 1)
+    comparison = compare_frontiers(*flat, cost, height, n_levels=4)
+    assert comparison.levels == pytest.approx((100, 110, 120, 130))
+    assert comparison.b == pytest.approx((0.2, 0.35, 0.5, 0.5))
 
 
 @pytest.mark.parametrize(

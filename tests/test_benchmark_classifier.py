@@ -1,5 +1,7 @@
 """The supervised ceiling: it learns what can be learnt, and nothing where there is nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,12 @@ def test_of_labels_at_random_it_knows_nothing_on_test_rows():
 def test_unlabelled_rows_do_not_count():
     data = rings(unlabelled=200)
     assert accuracy(fit_classifier(data, MODEL, TRAINING), data.test)["probe_codes"].value > 0.95
+
+
+def test_without_labelled_test_rows_there_is_no_accuracy():
+    data = rings()
+    network = fit_classifier(data, MODEL, TRAINING | {"epochs": 1})
+    assert accuracy(network, replace(data.test, y=torch.full_like(data.test.y, -1))) == {}
 
 
 def test_the_seed_decides_and_the_callers_draws_do_not_change(digits):

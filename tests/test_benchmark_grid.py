@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from cospike._errors import InputError
 from cospike.benchmark import grid as module
-from cospike.benchmark.files import Cell, Grid, read_grid, read_rows
+from cospike.benchmark.files import Cell, Grid, one_process, read_grid, read_rows, write_grid
 from cospike.benchmark.grid import find_grid, run_benchmark
 from cospike.benchmark.recipes import MODELS
 from cospike.benchmark.run import configure, do, fingerprint
@@ -156,6 +156,32 @@ def test_a_damaged_row_is_named_with_the_fix(tmp_path, unchecked):
     assert len(run(tmp_path, replace(GRID, models=("classifier",))).rows) == 2
 
 
+def test_after_damaged_definitions_the_advice_holds(tmp_path, unchecked):
+    """Delete the file, and a model's lines: its runs are done again and define their measures."""
+    grid = replace(GRID, models=("classifier",))
+    before = run(tmp_path, grid).definitions
+    path = tmp_path / "measures.json"
+    for damaged in ("{", "[]", '{"seconds": 3}', '{"seconds": {"unit": "s"}}'):
+        path.write_text(damaged)
+        with pytest.raises(
+            InputError, match=r"measures\.json .*Delete it, and a model's lines in rows\.jsonl"
+        ) as caught:
+            run(tmp_path, grid)
+        assert len(str(caught.value).splitlines()) == 1
+    path.unlink()
+    assert run(tmp_path, grid).definitions == {}
+    (tmp_path / "rows.jsonl").write_text("")
+    assert run(tmp_path, grid).definitions == before
+
+
+def test_what_fails_within_is_not_laid_on_the_folder(tmp_path):
+    for error in (PermissionError, FileExistsError, NotADirectoryError):
+        with pytest.raises(error, match="elsewhere"), one_process(tmp_path):
+            raise error("elsewhere")
+    with one_process(tmp_path):  # and the lock is free again
+        pass
+
+
 def test_a_second_process_is_refused(tmp_path):
     (tmp_path / "runs").mkdir()
     with FileLock(tmp_path / "runs" / ".lock"), pytest.raises(InputError, match="in use by another"):
@@ -171,9 +197,30 @@ def test_without_data_the_last_grid_is_done_again(tmp_path):
     assert fingerprints(find_grid(tmp_path)) == fingerprints(GRID)
     assert find_grid(tmp_path, seeds=7, models=None) == replace(read_grid(tmp_path), seeds=7)
     assert find_grid(tmp_path, ("mnist",)) == Grid(("mnist",))
-    (tmp_path / "grid.json").write_text('{"dataset": []}')
-    with pytest.raises(InputError, match=r"grid\.json is damaged: .*Delete it"):
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dataset": []},
+        {"data": []},
+        {"data": 3},
+        {"data": ["digits"], "training": []},
+        {"data": ["digits"], "model": 3},
+        {"data": ["digits"], "training": {"epochs": "3"}},
+        {"data": ["digits"], "models": ["vcs"]},
+    ],
+)
+def test_a_damaged_grid_is_one_line_with_the_fix(tmp_path, unchecked, settings):
+    (tmp_path / "grid.json").write_text(json.dumps(settings))
+    with pytest.raises(InputError, match=r"^[^\n]*grid\.json is damaged: .*[^.]\.? Delete it[^\n]*$"):
         find_grid(tmp_path)
+
+
+def test_settings_of_training_that_are_given_leave_the_others(tmp_path):
+    write_grid(tmp_path, replace(GRID, training={"epochs": 3, "learning_rate": 0.01}))
+    assert find_grid(tmp_path, training={"epochs": 7}).training == {"epochs": 7, "learning_rate": 0.01}
+    assert find_grid(tmp_path, seeds=7).training == {"epochs": 3, "learning_rate": 0.01}
 
 
 def fingerprints(grid):

@@ -1,7 +1,10 @@
 """Tables, page and figures of rows that are known: numbers against scipy.stats, and no word that could run."""
 
 import csv
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +12,9 @@ from scipy import stats
 
 from cospike import plots
 from cospike.benchmark.files import Row
-from cospike.benchmark.page import compare_families, summarise, write_benchmark
+from cospike.benchmark.page import COLUMNS, compare_families, summarise, write_benchmark
 from cospike.benchmark.recipes import FAMILIES, MODELS
-from cospike.tables import print_benchmark
+from cospike.benchmark.terminal import print_benchmark
 
 DEFINITIONS = {
     "neg_elbo": {"unit": "nats", "direction": "lower", "how": "fixed prior"},
@@ -121,6 +124,63 @@ def test_families_are_compared_over_the_seeds_that_have_all_their_settings():
     assert compare_families([row for row in rows() if row.model not in FAMILIES["class-consistent"]]) is None
 
 
+def without(row, *measures):
+    return replace(row, values={name: value for name, value in row.values.items() if name not in measures})
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda row: without(row, "consistency_gap_specific"),
+        lambda row: without(row, "neg_elbo"),
+        lambda row: replace(row, values=row.values | {"n_class_specific": 0.0, "consistency_gap_specific": -1.0}),
+    ],
+)
+def test_a_setting_without_the_measures_or_without_latents_that_agree_is_left_out_of_its_family(damaged):
+    every = [damaged(row) if row.model == "paper-300" else row for row in rows()]
+    assert compare_families(every) == compare_families([row for row in rows() if row.model != "paper-300"])
+    one = [damaged(row) if row.model.startswith("class-consistent") else row for row in rows()]
+    assert compare_families(one) is None
+
+
+@pytest.mark.parametrize("lost", [*DEFINITIONS, "all"])
+def test_a_measure_without_a_definition_is_left_out_of_tables(tmp_path, capsys, lost):
+    known = {} if lost == "all" else {name: entry for name, entry in DEFINITIONS.items() if name != lost}
+    sections = write_benchmark(tmp_path, list(rows()), known)
+    print_benchmark(sections)
+    markdown, shown = (tmp_path / "table.md").read_text(encoding="utf-8"), capsys.readouterr().out
+    head = next(line for line in markdown.splitlines() if line.startswith("| model"))
+    for measure in DEFINITIONS.keys() & COLUMNS.keys():
+        named = [cell.strip(" ↑↓") for cell in head.split("|")]
+        assert (COLUMNS[measure] in named) == (measure in known)
+    assert all(model in shown for model in COST)
+
+
+def test_without_overlap_for_every_seed_it_does_not_deny_that_of_single_seeds(tmp_path):
+    """The families cross with each of two seeds, at other costs."""
+    shift = {0: 0.0, 1: 100.0}
+    crossed = [replace(row, values=row.values | {"neg_elbo": COST[row.model] + shift[row.seed]})
+               for row in rows(seeds=2) if row.model in COST]  # fmt: skip
+    write_benchmark(tmp_path, crossed, DEFINITIONS)
+    for name in ("table.md", "index.html"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "share no" not in text
+        assert "for every seed, and neither is both cheaper" in text
+
+
+def test_bounds_are_said_to_be_against_the_prior_of_training(out):
+    html, markdown = ((out / name).read_text(encoding="utf-8") for name in ("index.html", "table.md"))
+    assert "against the prior of training" in html
+    assert "against the fixed prior" not in html
+    assert "the models whose prior is fixed" in html
+    assert "of models whose prior is fixed" in markdown
+
+
+def test_comparisons_are_said_to_be_of_paired_differences(out):
+    for name in ("table.md", "index.html"):
+        assert "(paired differences, Student" in (out / name).read_text(encoding="utf-8")
+
+
 def test_one_seed_shows_means_without_intervals(tmp_path):
     write_benchmark(tmp_path, list(rows(seeds=1)), DEFINITIONS)
     assert "±" not in (tmp_path / "table.md").read_text(encoding="utf-8").replace("mean ± half", "")
@@ -139,3 +199,9 @@ def test_the_terminal_shows_every_data_set_and_model(capsys):
     assert all(name in shown for name in ("digits", "mnist", *COST, "classifier", "\N{MINUS SIGN}ELBO", "gap"))
     assert max(map(len, shown.splitlines())) <= 80
     assert "…" not in shown
+
+
+def test_measures_of_a_run_are_printed_without_loading_what_draws():
+    heavy = "import sys, cospike.tables; print({'cospike.benchmark', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

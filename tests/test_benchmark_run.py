@@ -28,6 +28,12 @@ def test_families_and_quick_name_models_once():
         assert len(set(names)) == len(names)
 
 
+def test_vsc_with_a_dense_block_has_that_of_the_default(digits):
+    dense, default = (configure(MODELS[name], digits, seed=0) for name in ("vsc-dense", "class-consistent"))
+    assert dense["model"]["n_dense"] == default["model"]["n_dense"]
+    assert dense["objective"]["early_dense"] == default["objective"]["early_dense"]
+
+
 def test_training_is_that_of_fit(digits, tmp_path, monkeypatch):
     """The benchmark writes out what `fit` takes by default: the two must not part."""
     monkeypatch.setattr("cospike.trainer.Trainer.train", lambda self, *_: self.save())

@@ -127,12 +127,13 @@ def test_help_of_benchmark_teaches(capsys):
     assert run("benchmark", "--help") == 0
     out = capsys.readouterr().out
     assert all(word in out for word in ("--quick", "--models", "--keep-runs", "mnist fashion-mnist", "default: 5"))
+    assert all(word in out for word in ("shapes", "sparse-linear", "replace the rows"))
 
 
 def test_help_teaches(capsys):
     assert run("train", "--help") == 0
     out = capsys.readouterr().out
-    assert all(word in out for word in ("--objective", "--resume", "fashion-mnist", "default"))
+    assert all(word in out for word in ("--objective", "--resume", "fashion-mnist", "sparse-linear", "default"))
 
 
 @pytest.mark.parametrize(
@@ -192,6 +193,19 @@ def test_a_benchmark_is_tables_and_a_page_and_is_not_trained_twice(tmp_path, cap
     assert run("benchmark", "--out", tmp_path) == 0
     assert capsys.readouterr() == (out, "")
     assert (tmp_path / "index.html").is_file()
+
+
+def test_epochs_leave_the_rest_of_a_quick_benchmark_as_it_is(tmp_path, monkeypatch):
+    from cospike.benchmark import grid
+    from cospike.benchmark.recipes import QUICK
+    from cospike.benchmark.run import Outcome
+
+    trained = []
+    monkeypatch.setattr(grid, "do", lambda job: trained.append(job) or Outcome(job.cell, error="not today"))
+    run("benchmark", "--quick", "--out", tmp_path, "--models", "vsc", "--epochs", "3", "--jobs", "1")
+    run("benchmark", "--out", tmp_path, "--epochs", "4", "--jobs", "1")
+    assert [job.config["training"]["epochs"] for job in trained] == [3, 3, 4, 4]
+    assert {job.config["training"]["learning_rate"] for job in trained} == {QUICK["training"]["learning_rate"]}
 
 
 def test_a_benchmark_with_a_failed_run_ends_in_exit_code_2(tmp_path, capsys, monkeypatch):

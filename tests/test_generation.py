@@ -55,3 +55,15 @@ def test_impossible_requests_are_refused(trained, arguments, message):
 def test_a_fresh_model_has_no_classes():
     with pytest.raises(InputError, match="Train it first"):
         generate(SparseVAE((4,), 3), 1, label=0)
+
+
+def test_with_pseudo_inputs_the_prior_is_the_mixture_of_their_codes():
+    torch.manual_seed(0)
+    model = SparseVAE((4,), 5, n_dense=0, hidden=(6,), prior="pseudo-inputs", n_pseudo_inputs=2)
+    with torch.no_grad():
+        model.encoder.head.weight.mul_(30.0)
+    z = draw_codes(model, 20_000)
+    with torch.no_grad():
+        components = model.prior_components()
+    torch.testing.assert_close((z != 0).float().mean(0), components.active_probs.mean(0), atol=0.02, rtol=0)
+    torch.testing.assert_close(z.mean(0), components.mean.mean(0), atol=0.2, rtol=0.02)

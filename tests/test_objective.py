@@ -10,6 +10,7 @@ from cospike._errors import InputError
 from cospike.information import pairwise_js
 from cospike.model import SparseVAE
 from cospike.objective import PRESETS, Objective
+from cospike.schedule import Schedule
 from cospike.spike_slab import spike_kl
 
 SHAPE, D = (1, 6, 6), 7
@@ -83,6 +84,55 @@ def test_dense_latents_may_pay_from_the_start(case):
     for progress, share in ((0.0, 1.0), (0.25, 0.5), (0.5, 0.0), (1.0, 0.0)):
         extra = early(output, x, y, progress=progress).loss - late(output, x, y, progress=progress).loss
         torch.testing.assert_close(extra, share * kl, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [0.01, 0.3])
+def test_the_prior_tightens_along_a_geometric_path_and_never_loosens(case, alpha):
+    """Sparsity at a stage of the warm-up is that against α_t = early^(1−w) α^w, written out."""
+    output, x, y = case
+    gamma = output.posterior.active_probs.mean(0)
+    prior = type(output.prior)(torch.full((D,), alpha).logit(), output.prior.loc, output.prior.scale)
+    for progress, w in ((0.0, 0.0), (0.125, 0.25), (0.5, 1.0), (1.0, 1.0)):
+        expected = max(0.2, alpha) ** (1 - w) * alpha**w
+        kl = kl_divergence(Bernoulli(gamma), Bernoulli(torch.tensor(expected))).sum()
+        got = Objective.vsc()(output._replace(prior=prior), x, y, progress=progress).parts["sparsity"]
+        torch.testing.assert_close(got, kl, rtol=1e-4, atol=1e-5)
+
+
+def test_with_a_class_prior_unlabelled_rows_pay_their_plain_spike_kl(case):
+    _, x, y = case
+    y = y.clone()
+    y[:12] = -1
+    model = SparseVAE(SHAPE, D, hidden=(20,), n_dense=1, prior="per-class", n_classes=3).eval()
+    output = model(x, y)
+    parts = Objective.class_consistent()(output, x, y).parts
+    plain = spike_kl(output.posterior, output.prior)[:12].sum() / len(y)
+    torch.testing.assert_close(parts["unlabelled_information"] + parts["unlabelled_sparsity"], plain)
+    own = spike_kl(output.posterior, output.pattern)[12:].sum() / len(y)
+    torch.testing.assert_close(parts["within"], own, rtol=1e-4, atol=1e-5)
+    cheap, dear = (
+        Objective.class_consistent(within=price)(model(x, torch.full_like(y, -1)), x, torch.full_like(y, -1)).parts
+        for price in (1.0, 50.0)
+    )
+    assert float(cheap["within"]) == float(dear["within"]) == 0.0
+
+
+def test_pooled_sparsity_leaves_dense_latents_out(case):
+    _, x, y = case
+    model = SparseVAE(SHAPE, D, hidden=(20,), n_dense=2, prior="pseudo-inputs", n_pseudo_inputs=4).eval()
+    output = model(x, y)
+    mean, alpha = Bernoulli(output.pattern.active_probs[:, 2:].mean()), Bernoulli(output.prior.active_probs[-1])
+    sparsity = Objective.vsc_pseudo_inputs()(output, x, y).parts["sparsity"]
+    torch.testing.assert_close(sparsity, (D - 2) * kl_divergence(mean, alpha))
+
+
+def test_the_spikes_are_warmed_up_before_the_slabs():
+    """At λ = 0 the slabs of samples and pseudo-inputs are N(0, 1): nothing is paid for them, and nothing told."""
+    model = SparseVAE(SHAPE, D, hidden=(20,), n_dense=0, prior="pseudo-inputs", n_pseudo_inputs=4).eval()
+    x, y = torch.rand(10, *SHAPE), torch.zeros(10, dtype=torch.long)
+    output = model(x, y, slab_share=0.0)
+    assert Objective.vsc_pseudo_inputs()(output, x, y).parts["slab_kl"].abs() < 1e-5
+    assert (output.posterior.loc == 0).all()
 
 
 def test_pseudo_inputs_charge_the_published_objective(case):
@@ -196,6 +246,9 @@ def test_presets_survive_json(name):
         (lambda: Objective.class_consistent(within=float("nan")), "within"),
         (lambda: Objective.class_consistent(sharing=1.2), "sharing"),
         (lambda: Objective(spikes="hard"), "spikes"),
+        (lambda: Objective(warm_up=Schedule(-1.0, 1.0)), "'warm_up' .* between 0 and 1"),
+        (lambda: Objective(early_dense=1.5), "early_dense"),
+        (lambda: Schedule(float("nan"), 1.0), "finite"),
         (lambda: Objective.from_dict({"beta": 2}), "beta"),
     ],
 )

@@ -143,3 +143,12 @@ def test_it_is_a_torch_distribution():
     assert q.expand((4, 3, 2)).sample((5,)).shape == (5, 4, 3, 2)
     with pytest.raises(ValueError, match="scale"):
         SpikeSlab(torch.zeros(2), torch.zeros(2), -torch.ones(2), validate_args=True)
+
+
+def test_a_latent_that_is_as_good_as_off_is_never_drawn():
+    """A γ below the grain of a float32 draw, 2⁻²⁴, is off, not on once in so many draws."""
+    q = SpikeSlab(torch.full((5_000_000,), -40.0), torch.tensor(1.0), torch.tensor(0.1))
+    p = SpikeSlab(torch.full((5_000_000,), 40.0), torch.tensor(1.0), torch.tensor(0.1))
+    for seed in range(8):
+        assert not q.sample(generator=torch.Generator().manual_seed(seed)).any()
+        assert p.sample(generator=torch.Generator().manual_seed(seed)).all()

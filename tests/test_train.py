@@ -276,3 +276,9 @@ def test_a_class_of_one_sample_is_refused_by_objectives_that_need_pairs(tmp_path
 def test_a_model_of_another_shape_is_refused():
     with pytest.raises(InputError, match=r"\(6,\), got \(7,\)"):
         fit(SparseVAE((7,), 3), blobs(), accelerator="cpu")
+
+
+def test_a_per_class_prior_for_other_classes_is_refused():
+    data = blobs()
+    with pytest.raises(InputError, match=f"must be the {data.n_classes} of"):
+        fit(small(data, prior="per-class", n_classes=data.n_classes + 1), data, accelerator="cpu")

@@ -2,7 +2,8 @@
 
 Three nouns: `SpikeSlab`, a distribution; `SparseVAE`, a module; `Codes`, arrays. Five verbs: `fit`,
 `encode_dataset`, `measure`, `explain`, `report`. Left of `Codes` is torch, right of it is NumPy. Read the sources in
-this order: `spike_slab`, `information`, `divergence`, `objective`, `model`, `train`, `metrics`, `factors`.
+this order: `spike_slab`, `information`, `divergence`, `priors`, `model`, `objective`, `train`, `metrics`,
+`likelihood`, `importance`, `factors`; then `synthetic` and `recovery`, and `benchmark`.
 
 Names load on first use, so that work on arrays alone, and `cospike --help`, never load torch.
 """
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from cospike.runs import load
     from cospike.schedule import Schedule
     from cospike.spike_slab import SpikeSlab
-    from cospike.synthetic import make_shapes, make_sparse_linear
+    from cospike.synthetic import Cause, make_shapes, make_sparse_linear
     from cospike.train import encode_dataset, fit
 
 _HOMES = {
@@ -51,12 +52,13 @@ _HOMES = {
     "runs": ("load",),
     "schedule": ("Schedule",),
     "spike_slab": ("SpikeSlab",),
-    "synthetic": ("make_shapes", "make_sparse_linear"),
+    "synthetic": ("Cause", "make_shapes", "make_sparse_linear"),
     "train": ("encode_dataset", "fit"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Cause",
     "Codes",
     "Dataset",
     "Factor",

@@ -56,7 +56,8 @@ def train(
     """Train a model on DATA, measure it on held-out rows, and write a report.
 
     Args:
-        data: mnist, fashion-mnist, digits, or a folder of IDX files. Without one: mnist if it is at hand, else digits.
+        data: mnist, fashion-mnist, digits, shapes, sparse-linear, or a folder of IDX files. Without one: mnist if it is
+            at hand, else digits.
         out: The folder of the run. Every epoch is saved there.
         objective: What to minimise.
         resume: Go on with the run in OUT, to the same bits; start it if there is none.
@@ -129,13 +130,14 @@ def benchmark(
     """Train MODELS on every DATA set with several seeds; write a table with intervals, a page and figures.
 
     Each finished run is a row in OUT/rows.jsonl, and is not trained again unless its recipe changes: run the same
-    command again after an interruption. Without DATA, what was last asked for in OUT is done again.
+    command again after an interruption. Without DATA, what was last asked for in OUT is done again. Other settings
+    than those of the rows in OUT, such as other --epochs, train anew and replace the rows.
 
     Try `cospike benchmark digits --quick --out runs/quick`, a minute; then, hours on few cores,
     `cospike benchmark mnist fashion-mnist --out benchmarks/results`.
 
     Args:
-        data: mnist, fashion-mnist, digits, or folders of IDX files.
+        data: mnist, fashion-mnist, digits, shapes, sparse-linear, or folders of IDX files.
         out: The folder of the benchmark: rows.jsonl, table.csv, table.md, index.html and the figures.
         models: What to train (default: all that `recipes.py` names, from vae to class-consistent, and a classifier).
         seeds: How many, from 0 (default: 5).
@@ -147,11 +149,13 @@ def benchmark(
     from cospike.benchmark.grid import find_grid, run_benchmark
     from cospike.benchmark.page import write_benchmark
     from cospike.benchmark.recipes import QUICK
+    from cospike.benchmark.terminal import print_benchmark
     from cospike.progress import working
-    from cospike.tables import print_benchmark
 
-    given = {"models": models, "seeds": seeds, "training": None if epochs is None else {"epochs": epochs}}
-    given = (QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
+    preset = QUICK if quick else {}
+    training = preset.get("training", {}) | ({} if epochs is None else {"epochs": epochs})
+    given = {"models": models, "seeds": seeds, "training": training}
+    given = preset | {name: value for name, value in given.items() if value is not None}
     grid = find_grid(out, data or ("digits",) * quick, **given)
     done = run_benchmark(grid, out, jobs=jobs, keep_runs=keep_runs)
     with working("writing tables and figures"):

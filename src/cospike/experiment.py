@@ -12,7 +12,7 @@ from cospike.objective import PRESETS, Objective, model_settings
 from cospike.options import DEMO_OBJECTIVES, Options
 from cospike.progress import working
 from cospike.runs import check_folder
-from cospike.train import fit
+from cospike.train import check_objective, fit
 
 _PRICES = ("within", "between", "sharing", "pairwise", "distance", "beta")
 
@@ -28,21 +28,8 @@ def train_run(
 ) -> Evaluation:
     """Build a model, train it into the folder ``out``, and measure it on held-out data."""
     options = options or Options()
-    chosen = {name: value for name in ("n_dense", "prior") if (value := getattr(options, name)) is not None}
-    model = SparseVAE(
-        data.shape,
-        options.n_latents,
-        network=options.network,
-        hidden=options.hidden,
-        likelihood=options.likelihood,
-        active_prior=options.active_prior,
-        n_classes=data.n_classes,
-        n_pseudo_inputs=options.n_pseudo_inputs,
-        seed=options.seed,
-        **model_settings(objective.name, options.n_latents) | chosen,
-    )
     fit(
-        model,
+        build_model(data, objective, options),
         data,
         objective=objective,
         epochs=options.epochs,
@@ -71,7 +58,8 @@ def compare(
 ) -> dict[str, Evaluation]:
     """One run a preset, each in its folder below ``out``: same network, data, training and seed.
 
-    What would stop a later run (a setting that no preset has, a folder in the way) is refused before the first.
+    What would stop a later run (a setting that no preset has, a model that an objective is not for, a folder in the
+    way) is refused before the first.
     """
     options = options or Options()
     if not objectives or len(set(objectives)) < len(objectives):
@@ -79,12 +67,30 @@ def compare(
             f"'objectives' of compare must name one or more different presets, got {', '.join(objectives)}."
         )
     built = {name: build_objective(name, options, among=objectives) for name in objectives}
-    for name in objectives:
+    for name, objective in built.items():
+        check_objective(build_model(data, objective, options), data, objective)
         check_folder(out / name, resume=resume, overwrite=overwrite)
     return {
         name: train_run(data, out / name, objective=objective, options=options, resume=resume, overwrite=overwrite)
         for name, objective in built.items()
     }
+
+
+def build_model(data: Dataset, objective: Objective, options: Options) -> SparseVAE:
+    """The model that the options ask for, and the objective's preset where they are silent."""
+    chosen = {name: value for name in ("n_dense", "prior") if (value := getattr(options, name)) is not None}
+    return SparseVAE(
+        data.shape,
+        options.n_latents,
+        network=options.network,
+        hidden=options.hidden,
+        likelihood=options.likelihood,
+        active_prior=options.active_prior,
+        n_classes=data.n_classes,
+        n_pseudo_inputs=options.n_pseudo_inputs,
+        seed=options.seed,
+        **model_settings(objective.name, options.n_latents) | chosen,
+    )
 
 
 def build_objective(name: str, options: Options, *, among: Sequence[str] = ()) -> Objective:

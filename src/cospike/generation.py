@@ -51,8 +51,8 @@ def draw_codes(
     """
     if n < 1:
         raise InputError(f"'n' of generate must be at least 1, got {n}.")
-    source = model.prior() if label is None else _pattern(model, label)
-    z = source.sample((n,), generator=torch.Generator(model.device).manual_seed(seed))
+    generator = torch.Generator(model.device).manual_seed(seed)
+    z = _prior_rows(model, n, generator) if label is None else _pattern(model, label).sample((n,), generator=generator)
     for latent, value in (set or {}).items():
         if not 0 <= latent < model.n_latents:
             raise InputError(f"'set' of generate must name latents 0 … {model.n_latents - 1}, got {latent}.")
@@ -65,6 +65,15 @@ def decode_mean(model: SparseVAE, z: Float[Tensor, "sample latent"]) -> Float[np
     """The mean of the likelihood of each code, as an array."""
     mean: Tensor = model.decode(z.to(model.device, torch.float32)).mean
     return mean.cpu().numpy()
+
+
+@torch.no_grad()
+def _prior_rows(model: SparseVAE, n: int, generator: torch.Generator) -> Tensor:
+    """Draws from the prior of training, a uniform mixture of one or more components."""
+    components = model.prior_components()
+    chosen = torch.randint(len(components.loc), (n,), generator=generator, device=model.device)
+    parts = (part[chosen] for part in (components.active_logits, components.loc, components.scale))
+    return SpikeSlab(*parts, validate_args=False).sample(generator=generator)
 
 
 def _pattern(model: SparseVAE, label: int | str) -> SpikeSlab:

@@ -27,6 +27,8 @@ from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.data import Split
 from cospike.metrics import GLOBAL_KINDS, Measurement, latent_kinds
 from cospike.model import SparseVAE
+from cospike.priors import PseudoInputPrior
+from cospike.train import check_values
 from cospike.trainer import evaluating
 
 _ROWS = 250  # whose codes are drawn together: fixed, so that the draws do not depend on the batch
@@ -59,8 +61,8 @@ def importance_bounds(
         batch_size: codes decoded at once (at least one draw of 250 samples); of the result it changes the rounding.
 
     Returns:
-        By name; without class patterns (before `fit`) only ``neg_iwae``, and without labelled samples no
-        ``neg_iwae_given_class``.
+        By name; without class patterns (before `fit`) only ``neg_iwae``, without labelled samples no
+        ``neg_iwae_given_class``, and of a model with pseudo-inputs no ``neg_iwae``.
 
     Raises:
         InputError: if rows, shapes or labels do not fit the model, or a weight is not finite.
@@ -113,6 +115,8 @@ def latent_worth(
     Raises:
         InputError: if rows or shapes do not fit the model.
     """
+    if batch_size < 1:
+        raise InputError(f"'batch_size' of latent_worth must be at least 1, got {batch_size}.")
     split = _draw_rows(model, split, n_rows, seed, "latent_worth")
     generator = Generator(model.device).manual_seed(seed)
     rise = np.zeros(model.n_latents)
@@ -170,7 +174,8 @@ def _bounds(
 ) -> dict[str, Float[np.ndarray, " _"]]:
     """The bound of each sample by name, from its evidence under the prior and under each class pattern."""
     given = evidence[:, 1:]
-    values = {"neg_iwae": -evidence[:, 0]}
+    fixed = not isinstance(model.conditional_prior, PseudoInputPrior)  # else the fixed prior is not that of training
+    values = {"neg_iwae": -evidence[:, 0]} if fixed else {}
     labelled = labels != UNLABELLED
     if given.shape[1] and labelled.any():
         own = np.take_along_axis(given[labelled], labels[labelled][:, None], axis=1)[:, 0]
@@ -219,6 +224,7 @@ def _draw_rows(model: SparseVAE, split: Split, n_rows: int | None, seed: int, ca
             f"'split' of {caller} must have rows of the model's shape {model.shape}, "
             f"got {len(split)} of {tuple(split.x.shape[1:])}."
         )
+    check_values(model, split.x, "the split")
     n_classes = len(model.pattern_counts)
     if n_classes and int(split.y.max()) >= n_classes:
         raise InputError(

@@ -94,7 +94,7 @@ def prior_information(
         active_logits: logits of P(latent ≠ 0 | x).
         pattern_logits: what a conditional prior expects of each row (`cospike.priors`).
         prior_probs: α > 0.
-        pooled: average π̄ over latents too, so that only the number of latents in use is held to α, not which.
+        pooled: average π̄ over the sparse latents too, so that only how many are in use is held to α, not which.
 
     Returns:
         Nats per latent.
@@ -103,7 +103,11 @@ def prior_information(
     mean_on, mean_off = pattern_on.mean(0), pattern_off.mean(0)
     between = binary_entropy(mean_on, mean_off) - binary_entropy(pattern_on, pattern_off).mean(0)
     if pooled:
-        mean_on, mean_off = (mean.mean().expand_as(mean) for mean in (mean_on, mean_off))
+        sparse = torch.as_tensor(prior_probs, device=mean_on.device).expand_as(mean_on) < 1
+        mean_on, mean_off = (
+            torch.where(sparse, mean[sparse].mean(), mean) if bool(sparse.any()) else mean
+            for mean in (mean_on, mean_off)
+        )
     spread = binary_entropy(mean_on, mean_off)
     return SpikeInformation(
         within=kl_bernoulli(active_logits, pattern_logits).mean(0),

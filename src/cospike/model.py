@@ -29,6 +29,7 @@ class Output(NamedTuple):
     prior: SpikeSlab
     likelihood: Distribution
     pattern: SpikeSlab | None = None  # what a conditional prior expects of each row
+    by_class: bool = False  # whether that is the pattern of its class, and says nothing where the class is not known
 
 
 class SparseVAE(nn.Module):
@@ -168,8 +169,9 @@ class SparseVAE(nn.Module):
         z = posterior.sample() if spikes == "exact" else posterior.rsample(spikes=spikes, sharpness=sharpness)
         pattern = None
         if self.conditional_prior is not None and labels is not None:
-            pattern = self.conditional_prior(x, labels, self.encode)
-        return Output(posterior, self.prior(), self.decode(z), pattern)
+            pattern = self.conditional_prior(x, labels, lambda inputs: self.encode(inputs).tempered(slab_share))
+        by_class = isinstance(self.conditional_prior, ClassPrior)
+        return Output(posterior, self.prior(), self.decode(z), pattern, by_class)
 
     def prior_components(self) -> SpikeSlab:
         """The prior that the model was trained for, as a uniform mixture: `SpikeSlab` [component, latent].

@@ -98,6 +98,12 @@ class Objective:
                 "'early_prior' and 'early_dense' of Objective must lie between 0 and 1, "
                 f"got {self.early_prior} and {self.early_dense}."
             )
+        for name in ("warm_up", "slab_warm_up"):
+            ends = getattr(self, name)
+            if not 0 <= min(ends.start, ends.end) <= max(ends.start, ends.end) <= 1:
+                raise InputError(
+                    f"'{name}' of Objective must go between 0 and 1, got {ends.start} … {ends.end}. It is a share."
+                )
         if self.spikes not in get_args(Spikes):
             raise InputError(
                 f"Unknown spikes {self.spikes!r} of Objective. {did_you_mean(self.spikes, get_args(Spikes))}"
@@ -109,12 +115,13 @@ class Objective:
         return cls(name="vae", slab=beta)
 
     @classmethod
-    def vsc(cls) -> "Objective":
+    def vsc(cls, *, early_dense: float = 0.0) -> "Objective":
         """Variational Sparse Coding (Tonolini, Jensen, Murray-Smith, UAI 2019), with the fixed prior (arXiv version).
 
         The warm-up, an annealed prior, is cospike's own, here as in every preset; so is its gain over published VSC.
+        ``early_dense`` concerns a model with a dense block, which VSC itself has not.
         """
-        return cls(name="vsc")
+        return cls(name="vsc", early_dense=early_dense)
 
     @classmethod
     def vsc_pseudo_inputs(cls) -> "Objective":
@@ -204,13 +211,15 @@ class Objective:
             "dense_kl": torch.where(is_dense, kl, 0.0).sum(),
         }
         prior_probs = self._annealed(p.active_probs, weight)
-        if pattern is None:
-            parts |= _spike_parts(q.active_logits, labels, prior_probs)
-        else:
+        if pattern is not None and not output.by_class:
             split = prior_information(q.active_logits, pattern.active_logits, prior_probs, pooled=self.pooled)
             parts |= _sums(split)
+        else:
+            pattern_logits = None if pattern is None else pattern.active_logits
+            parts |= _spike_parts(q.active_logits, labels, prior_probs, pattern_logits)
         if self.pairwise:
-            parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).mean()
+            n_sparse = (~is_dense).sum().clamp_min(1)
+            parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).sum() / n_sparse
         loss = torch.stack([prices[name] * part for name, part in parts.items()]).sum()
         return Terms(loss, {name: part.detach() for name, part in parts.items()})
 
@@ -230,13 +239,13 @@ class Objective:
         }
 
     def _annealed(self, prior_probs: Tensor, weight: float) -> Tensor:
-        """α on its way from its early value, along a geometric path; a latent that is always on stays so."""
-        early = torch.where(prior_probs < 1, self.early_prior, 1.0)
+        """α on its way from its early value, along a geometric path; one that is milder already stays as it is."""
+        early = prior_probs.clamp_min(self.early_prior)
         return early ** (1.0 - weight) * prior_probs**weight
 
     @property
     def needs_labels(self) -> bool:
-        """Whether labels change the loss."""
+        """Whether labels change the loss of a model with the fixed prior."""
         alike = self.within == self.between == self.sparsity == 1 and not self.sharing
         return bool(self.pairwise) or not (alike or self.pooled)
 
@@ -245,11 +254,17 @@ def _sums(split: SpikeInformation, share: Tensor | float = 1.0) -> dict[str, Ten
     return {name: share * part.sum() for name, part in split._asdict().items()}
 
 
-def _spike_parts(active_logits: Tensor, labels: Tensor, prior_probs: Tensor) -> dict[str, Tensor]:
-    """The spike KL in its parts, nats a sample."""
+def _spike_parts(
+    active_logits: Tensor, labels: Tensor, prior_probs: Tensor, pattern_logits: Tensor | None
+) -> dict[str, Tensor]:
+    """The spike KL in its parts, nats a sample; what is expected of a class is its mean, or its learned pattern."""
     labelled = labels != UNLABELLED
     share = labelled.float().mean()
-    parts = _sums(spike_information(active_logits, labels, prior_probs), share)
+    if pattern_logits is None or not bool(labelled.any()):
+        split = spike_information(active_logits, labels, prior_probs)
+    else:
+        split = prior_information(active_logits[labelled], pattern_logits[labelled], prior_probs)
+    parts = _sums(split, share)
     if not bool(labelled.all()):
         rows = active_logits[~labelled]
         split = spike_information(rows, labels.new_zeros(len(rows)), prior_probs)  # as one class

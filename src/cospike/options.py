@@ -31,7 +31,7 @@ class Options:
     active_prior: Annotated[float | None, Parameter(group=_model)] = None
     """Share of samples in which a sparse latent is expected to be active (default: 0.01, more for small data)."""
     n_dense: Annotated[int | None, Parameter(group=_model)] = None
-    """Latents that are always on, for factors of all samples (default: up to 4; 0 for vsc and paper, all for vae)."""
+    """Latents that are always on, for factors of all samples (default: up to 4; vsc and paper: none; vae: all)."""
     prior: Annotated[Literal["fixed", "per-class", "pseudo-inputs"] | None, Parameter(group=_model)] = None
     """What training expects of a sample: fixed, or learned from its class or from inputs like it."""
     n_pseudo_inputs: Annotated[int, Parameter(group=_model)] = 20

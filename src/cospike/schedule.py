@@ -1,5 +1,6 @@
 """`Schedule`: a setting that changes over training."""
 
+import math
 from dataclasses import dataclass
 
 from cospike._errors import InputError
@@ -22,6 +23,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         """Check that the line ends within training."""
+        if not math.isfinite(self.start + self.end):
+            raise InputError(f"'start' and 'end' of Schedule must be finite, got {self.start} and {self.end}.")
         if not 0 <= self.begin <= self.until <= 1:
             raise InputError(
                 f"'begin' and 'until' of Schedule must be fractions of training with 0 ≤ begin ≤ until ≤ 1, "

@@ -101,7 +101,7 @@ class SpikeSlab(Distribution):
         """Draw exactly: a latent is 0 with probability 1 − γ. Without gradients."""
         shape = self._extended_shape(sample_shape)
         uniform = self._uniform(shape, generator)
-        return torch.where(uniform >= (-self.active_logits).sigmoid(), self._slab(shape, generator), 0.0)
+        return torch.where(uniform <= self.active_probs, self._slab(shape, generator), 0.0)
 
     def rsample(
         self,
@@ -111,7 +111,7 @@ class SpikeSlab(Distribution):
         sharpness: float = 200.0,
         generator: Generator | None = None,
     ) -> Tensor:
-        """Draw with gradients: z = T(η − 1 + γ) (μ + σ ε), with η uniform and ε normal (VSC, eq. 6).
+        """Draw with gradients: z = T(γ − η) (μ + σ ε), with η uniform and ε normal (VSC, eq. 6, with 1 − η).
 
         The step T is relaxed to sigmoid(sharpness · x). "straight-through" takes the exact step forwards and the
         relaxed one backwards. A latent that never switches off (`ALWAYS_ON_LOGIT`) has no spike to relax.
@@ -122,14 +122,14 @@ class SpikeSlab(Distribution):
                 f"Unknown spikes {spikes!r} of SpikeSlab.rsample. {did_you_mean(spikes, get_args(Spikes))}"
             )
         uniform = self._uniform(shape, generator)
-        threshold = uniform - (-self.active_logits).sigmoid()
-        spike = torch.where(self.active_logits >= ALWAYS_ON_LOGIT, 1.0, (sharpness * threshold).sigmoid())
+        margin = self.active_probs - uniform
+        spike = torch.where(self.active_logits >= ALWAYS_ON_LOGIT, 1.0, (sharpness * margin).sigmoid())
         if spikes == "straight-through":
-            spike = spike + ((threshold >= 0).to(spike.dtype) - spike).detach()
+            spike = spike + ((margin >= 0).to(spike.dtype) - spike).detach()
         return spike * self._slab(shape, generator)
 
     def _uniform(self, shape: Size, generator: Generator | None) -> Tensor:
-        """In (0, 1], not [0, 1): a latent that is always on is never drawn as off."""
+        """In (0, 1], so that γ rounded to 1 is never drawn as off, and a γ below the grain of the draw never as on."""
         return self.loc.new_empty(shape).uniform_(generator=generator).neg_().add_(1.0)
 
     def _slab(self, shape: Size, generator: Generator | None) -> Tensor:

@@ -1,11 +1,10 @@
 """Measures on a terminal: a table that a person reads, and that a pipe can take apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
 
-from cospike.benchmark.page import COLUMNS, Section
 from cospike.metrics import Measurement, is_earned
 
 HEADLINES = (
@@ -31,14 +30,6 @@ HEADLINES = (
 )
 """The measures that a first look needs, in reading order."""
 
-GRID_HEADLINES = (
-    "neg_elbo",
-    "consistency_gap_specific",
-    "probe_codes",
-    "active_per_sample_exact",
-)
-"""Those of a benchmark: its page has the others."""
-
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": " "}
 
 
@@ -61,25 +52,6 @@ def print_measures(runs: Mapping[str, Mapping[str, Measurement]], *, everything:
         cells = ["-" if m is None else f"[bold]{_format(m)}[/bold]" if m.value == best else _format(m) for m in row]
         table.add_row(name, _ARROWS[known[0].direction], *cells, known[0].unit)
     Console(highlight=False).print(table)
-
-
-def print_benchmark(sections: Sequence[Section]) -> None:
-    """Print a table a data set, a row a model: means over seeds, half of their intervals; the best mean is bold."""
-    console = Console(highlight=False)
-    for section in sections:
-        entries = {name: section.definitions[name] for name in GRID_HEADLINES if name in section.definitions}
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column(section.data, no_wrap=True)
-        for name, entry in entries.items():
-            unit = "%" if entry["unit"] == "fraction" else entry["unit"]
-            head = f"{COLUMNS[name]} {_ARROWS[entry['direction']]}".strip()
-            table.add_column(f"{head}\n[dim]{unit}[/dim]", justify="right", no_wrap=True)
-        for model, cells in section.table.items():
-            texts = {name: f"{cell.text} ± {cell.half}" if cell.half else cell.text for name, cell in cells.items()}
-            bold = {name: f"[bold]{text}[/bold]" if cells[name].best else text for name, text in texts.items()}
-            table.add_row(model, *(bold.get(name, "-") for name in entries))
-        console.print(table)
-    console.print("[dim]test rows; mean over seeds ± half of its 95 % interval[/dim]")
 
 
 def _best(measures: list[Measurement]) -> float | None:

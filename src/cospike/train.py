@@ -137,7 +137,7 @@ def encode_dataset(
     if not len(split):
         raise InputError("'split' of encode_dataset must have at least one row, got none.")
     _check_shape(model, split)
-    _check_values(model, split.x, "the split")
+    check_values(model, split.x, "the split")
     module = fabric.setup_module(model)
     parts: list[tuple[Tensor, ...]] = []
     with private_random_state(seed), evaluating(model), torch.no_grad():
@@ -216,6 +216,24 @@ def _fabric(accelerator: str, precision: Precision) -> Fabric:
         logger.setLevel(level)
 
 
+def check_objective(model: SparseVAE, data: Dataset, objective: Objective) -> None:
+    """Refuse an objective that is meant for another model."""
+    if objective.name == "vae" and not model.is_dense:
+        raise InputError(
+            f"The objective 'vae' does not fit 'n_dense' = {model.n_dense} of SparseVAE: a VAE has no spikes. "
+            f"Set n_dense={model.n_latents}, or use Objective.vsc()."
+        )
+    if objective.pooled and model.conditional_prior is None:
+        raise InputError(
+            f"The objective {objective.name!r} does not fit 'prior' = 'fixed' of SparseVAE: it charges nothing for "
+            "what a pattern says. Set prior='pseudo-inputs', or use Objective.vsc()."
+        )
+    if model.settings["prior"] == "per-class" and model.settings["n_classes"] != data.n_classes:
+        raise InputError(
+            f"'n_classes' of SparseVAE must be the {data.n_classes} of {data.name}, got {model.settings['n_classes']}."
+        )
+
+
 def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> None:
     """Refuse what cannot be trained on, with the reason, before anything is written."""
     for name in ("epochs", "batch_size", "patience"):
@@ -230,19 +248,10 @@ def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict
             f"'batch_size' of fit must be at most the {len(data.train)} training rows of {data.name}, "
             f"got {training['batch_size']}."
         )
-    if objective.name == "vae" and not model.is_dense:
-        raise InputError(
-            f"The objective 'vae' does not fit 'n_dense' = {model.n_dense} of SparseVAE: a VAE has no spikes. "
-            f"Set n_dense={model.n_latents}, or use Objective.vsc()."
-        )
-    if objective.pooled and model.conditional_prior is None:
-        raise InputError(
-            f"The objective {objective.name!r} does not fit 'prior' = 'fixed' of SparseVAE: it charges nothing for "
-            "what a pattern says. Set prior='pseudo-inputs', or use Objective.vsc()."
-        )
+    check_objective(model, data, objective)
     for split in (data.train, data.validation, data.test):
         _check_shape(model, split)
-        _check_values(model, split.x, data.name)
+        check_values(model, split.x, data.name)
     if objective.needs_labels:
         _check_classes(data, objective)
 
@@ -252,7 +261,8 @@ def _check_shape(model: SparseVAE, split: Split) -> None:
         raise InputError(f"'shape' of SparseVAE must be that of the data, {shape}, got {model.shape}.")
 
 
-def _check_values(model: SparseVAE, x: Tensor, name: str) -> None:
+def check_values(model: SparseVAE, x: Tensor, name: str) -> None:
+    """Refuse values that the model's likelihood cannot have; ``name`` says whose they are."""
     low, high = x.aminmax()
     if not (low.isfinite() and high.isfinite()):
         raise InputError(f"The values of {name} must be finite, got NaN or infinity. Fill or drop those rows first.")

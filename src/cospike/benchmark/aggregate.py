@@ -11,7 +11,6 @@ from jaxtyping import Float
 from scipy.stats import t as student
 
 LEVEL = 0.95
-N_BOOTSTRAP = 10_000
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,11 @@ class Comparison:
     """By how much family b lies above family a, at equal cost, where both reach that cost.
 
     Attributes:
-        levels: costs, equally spaced over what both families cover with every seed; none if there is no such overlap.
+        levels: costs, equally spaced over what both families cover with every seed; none if there is no such overlap,
+            though single seeds may have one.
         a: mean height of family a at each level.
         b: mean height of family b at each level.
-        differences: b − a at each level, over seeds, with bootstrap intervals.
+        differences: b − a at each level, over seeds that are paired, with the interval of each level by itself.
         verdict: without overlap, which family is both cheaper and higher: "a", "b" or "neither"; "overlap" with one.
         n_seeds: seeds for which every setting of both families is known.
     """
@@ -71,13 +71,12 @@ def compare_frontiers(
     height_b: Float[np.ndarray, "setting_b seed"],
     *,
     n_levels: int = 5,
-    seed: int = 0,
 ) -> Comparison:
-    """Two families of models, each a line through its settings for every seed, at equal cost.
+    """Two families of models, each the frontier of its settings for every seed, at equal cost.
 
-    The lines are straight between settings, in the order of their cost, and end at the cheapest and the dearest: no
-    value is extrapolated. The interval is the percentile bootstrap of the mean difference: seeds are drawn with
-    replacement, for both families together.
+    A frontier is straight between settings that no cheaper one reaches the height of, and level beyond the last of
+    them; other settings do not lower it. It ends at the cheapest and the dearest setting: no value is extrapolated.
+    The intervals are Student's t of the paired differences: what a seed adds to both families cancels.
 
     Args:
         cost_a: lower is better, such as a bound in nats.
@@ -85,7 +84,6 @@ def compare_frontiers(
         cost_b: as ``cost_a``, of the other family and the same seeds.
         height_b: as ``height_a``.
         n_levels: how many costs to compare at.
-        seed: of the bootstrap.
     """
     low = max(cost_a.min(axis=0).max(), cost_b.min(axis=0).max())
     high = min(cost_a.max(axis=0).min(), cost_b.max(axis=0).min())
@@ -94,32 +92,34 @@ def compare_frontiers(
         verdict = _dominant(cost_a, height_a, cost_b, height_b)
         return Comparison((), (), (), (), verdict, n_seeds)
     levels = np.linspace(low, high, n_levels)
-    a, b = _interpolate(cost_a, height_a, levels), _interpolate(cost_b, height_b, levels)
-    difference = b - a
-    draws = np.random.default_rng(seed).integers(n_seeds, size=(N_BOOTSTRAP, n_seeds))
-    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    lows, highs = np.quantile(difference[draws].mean(axis=1), tails, axis=0) if n_seeds > 1 else (levels * np.nan,) * 2
+    a, b = _reached(cost_a, height_a, levels), _reached(cost_b, height_b, levels)
     return Comparison(
         levels=tuple(map(float, levels)),
         a=tuple(map(float, a.mean(axis=0))),
         b=tuple(map(float, b.mean(axis=0))),
-        differences=tuple(
-            Interval(float(mean), float(least), float(most), n_seeds)
-            for mean, least, most in zip(difference.mean(axis=0), lows, highs, strict=True)
-        ),
+        differences=tuple(mean_interval(at_level) for at_level in (b - a).T.tolist()),
         verdict="overlap",
         n_seeds=n_seeds,
     )
 
 
-def _interpolate(
+def _reached(
     cost: Float[np.ndarray, "setting seed"],
     height: Float[np.ndarray, "setting seed"],
     levels: Float[np.ndarray, " level"],
 ) -> Float[np.ndarray, "seed level"]:
-    order = np.argsort(cost, axis=0)
-    x, y = np.take_along_axis(cost, order, axis=0), np.take_along_axis(height, order, axis=0)
-    return np.stack([np.interp(levels, xs, ys) for xs, ys in zip(x.T, y.T, strict=True)])
+    """The height of every seed's frontier at each cost."""
+    return np.stack([np.interp(levels, *_frontier(x, y)) for x, y in zip(cost.T, height.T, strict=True)])
+
+
+def _frontier(
+    cost: Float[np.ndarray, " setting"], height: Float[np.ndarray, " setting"]
+) -> tuple[Float[np.ndarray, " kept"], Float[np.ndarray, " kept"]]:
+    """Settings higher than all that cost no more, in the order of their cost."""
+    order = np.lexsort((-height, cost))  # of equal cost, the highest first
+    x, y = cost[order], height[order]
+    kept = y > np.concatenate(([-np.inf], np.maximum.accumulate(y)[:-1]))
+    return x[kept], y[kept]
 
 
 def _dominant(cost_a: np.ndarray, height_a: np.ndarray, cost_b: np.ndarray, height_b: np.ndarray) -> str:

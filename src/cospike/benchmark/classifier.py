@@ -53,8 +53,13 @@ def fit_classifier(data: Dataset, model: dict[str, Any], training: dict[str, Any
 
 @torch.no_grad()
 def accuracy(network: nn.Module, split: Split) -> dict[str, Measurement]:
-    """Share of the labelled rows that the network names right, under the name of the probe it is a ceiling of."""
+    """Share of the labelled rows that the network names right, under the name of the probe it is a ceiling of.
+
+    Without labelled rows there is none, and nothing is returned.
+    """
     x, y = _labelled(split)
+    if not len(y):
+        return {}
     right = torch.cat([network(part).argmax(dim=1) for part in x.split(ROWS_PER_PASS)]) == y
     return {"probe_codes": Measurement(float(right.double().mean()), "fraction", "higher", _HOW)}
 

@@ -50,7 +50,7 @@ class Grid:
         training: ``epochs``, ``batch_size`` and ``learning_rate`` of all runs, where not those that `fit` has.
 
     Raises:
-        InputError: for a grid without a run, or an unknown model.
+        InputError: for a grid without a run, an unknown model, or settings without names.
 
     >>> len(Grid(data=("digits",), models=("vsc", "classifier"), seeds=3).cells(["digits"]))
     6
@@ -72,6 +72,9 @@ class Grid:
         for model in self.models:
             if model not in MODELS:
                 raise InputError(f"Unknown model {model!r}. {did_you_mean(model, MODELS)}")
+        for name in ("model", "training"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise InputError(f"'{name}' of a benchmark must be settings by name, got {given!r}.")
         for name, number in {"seeds": self.seeds, "epochs": self.training.get("epochs", 1)}.items():
             if number < 1:
                 raise InputError(f"'{name}' of a benchmark must be at least 1, got {number}.")
@@ -128,14 +131,15 @@ def one_process(out: Path) -> Iterator[None]:
     """
     try:
         (out / "runs").mkdir(parents=True, exist_ok=True)
-        with FileLock(out / "runs" / ".lock", timeout=0):
-            yield
+        held = FileLock(out / "runs" / ".lock", timeout=0).acquire()
     except Timeout:
         raise InputError(
             f"'out' is in use by another `cospike benchmark`: {out}. Wait for it, or choose another."
         ) from None
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise InputError(f"'out' must be a folder that can be written, got {out}: {error.strerror}.") from error
+    with held:  # what goes wrong from here on has nothing to do with the lock
+        yield
 
 
 def read_grid(out: Path) -> Grid | None:
@@ -143,12 +147,13 @@ def read_grid(out: Path) -> Grid | None:
     path = out / "grid.json"
     if not path.is_file():
         return None
-    stored = _parse(path.read_bytes(), path, "Delete it, and name data sets and models again")
+    fix = "Delete it, and name data sets and models again"
+    stored = _parse(path.read_bytes(), path, fix)
     try:
         settings: dict[str, Any] = {name: tuple(p) if isinstance(p, list) else p for name, p in stored.items()}
         return Grid(**settings)
-    except TypeError as error:
-        raise InputError(f"{path} is damaged: {error}. Delete it, and name data sets and models again.") from error
+    except (TypeError, InputError) as error:
+        raise InputError(f"{path} is damaged: {str(error).rstrip('.')}. {fix}.") from error
 
 
 def write_grid(out: Path, grid: Grid) -> None:
@@ -184,11 +189,19 @@ def write_rows(out: Path, rows: Mapping[Cell, Row]) -> None:
 
 
 def read_definitions(out: Path) -> dict[str, dict[str, str]]:
-    """Unit, better direction and definition of every measure that a row has."""
+    """Unit, better direction and definition of every measure that a row has; none in a new folder.
+
+    Raises:
+        InputError: if the file is damaged. Only a run knows what it measures, so without the file one is needed again.
+    """
     path = out / "measures.json"
     if not path.is_file():
         return {}
-    definitions: dict[str, dict[str, str]] = _parse(path.read_bytes(), path, "Delete it")
+    fix = "Delete it, and a model's lines in rows.jsonl: its runs are done again and define their measures"
+    definitions: dict[str, dict[str, str]] = _parse(path.read_bytes(), path, fix)
+    for name, entry in definitions.items():
+        if not isinstance(entry, dict) or not {"unit", "direction", "how"} <= set(entry):
+            raise InputError(f"{path} is damaged: {name} must have unit, direction and how. {fix}.")
     return definitions
 
 

@@ -57,6 +57,8 @@ class Benchmark:
 def find_grid(out: Path, data: Sequence[str] = (), **given: Any) -> Grid:
     """The grid of ``data``, or without data the one last asked for in ``out``, with what is given in its place.
 
+    Of ``training`` only the settings that are given replace stored ones.
+
     Raises:
         InputError: if no data are named and nothing was asked for in ``out`` yet.
     """
@@ -68,7 +70,7 @@ def find_grid(out: Path, data: Sequence[str] = (), **given: Any) -> Grid:
             f"'data' of a benchmark must be named the first time, and {out} holds none. "
             "Try `cospike benchmark digits --out …`, or mnist, fashion-mnist."
         )
-    return replace(stored, **given)
+    return replace(stored, **given | {"training": {**stored.training, **given.get("training", {})}})
 
 
 def run_benchmark(grid: Grid, out: Path, *, jobs: int | None = None, keep_runs: bool = False) -> Benchmark:

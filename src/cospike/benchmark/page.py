@@ -42,9 +42,10 @@ COLUMNS = {
 }
 """The measures of the table, with their heads."""
 
-_GAP = ("consistency_gap_specific", "consistency gap, global latents aside (more is better)")
+_COST, _HEIGHT = "neg_elbo", "consistency_gap_specific"
+_GAP = (_HEIGHT, "consistency gap, global latents aside (more is better)")
 _FRONTIERS = {
-    "gap": (("neg_elbo", "\N{MINUS SIGN}ELBO, nats a sample (less is better)"), _GAP),
+    "gap": ((_COST, "\N{MINUS SIGN}ELBO, nats a sample (less is better)"), _GAP),
     "gap-iwae": (("neg_iwae", "importance-weighted bound, nats a sample (less is better)"), _GAP),
     "sparsity": (
         ("reconstruction", "reconstruction, nats a sample (less is better)"),
@@ -54,7 +55,7 @@ _FRONTIERS = {
 """What stands against what: the measure on each axis, and its words."""
 
 
-class Cell(NamedTuple):
+class Shown(NamedTuple):
     """A mean over seeds as it is shown, half its interval, and whether no model has a better mean."""
 
     text: str
@@ -69,7 +70,7 @@ class Section:
     Attributes:
         data: its name.
         values: by model, in the order of the table, and by measure, in the order of its definitions.
-        definitions: unit, direction and how of every measure.
+        definitions: unit, direction and how of every measure; one without a definition is in `values` alone.
         table: the text of every cell, by model and measure.
         frontiers: an SVG a trade-off, by name; empty without two models to draw.
         comparison: the default's family (b) against the paper's (a), if both have settings.
@@ -78,7 +79,7 @@ class Section:
     data: str
     values: dict[str, dict[str, Interval]]
     definitions: Mapping[str, Mapping[str, str]]
-    table: dict[str, dict[str, Cell]]
+    table: dict[str, dict[str, Shown]]
     frontiers: dict[str, str]
     comparison: Comparison | None
 
@@ -145,23 +146,29 @@ def format_csv(sections: Sequence[Section]) -> str:
     return buffer.getvalue()
 
 
-def compare_families(
-    rows: Sequence[Row], *, a: str = "paper", b: str = "class-consistent", height: str = "consistency_gap_specific"
-) -> Comparison | None:
-    """Families ``a`` and ``b`` at equal −ELBO, over seeds that all their settings have; None without two of each."""
-    by_cell = {(row.model, row.seed): row.values for row in rows}
-    present = [[name for name in FAMILIES[family] if any(row.model == name for row in rows)] for family in (a, b)]
+def compare_families(rows: Sequence[Row]) -> Comparison | None:
+    """The gap of the paper's family (a) and the default's (b) at equal −ELBO; None without two settings of each.
+
+    A setting counts if it has both measures and latents that could agree; a seed, if all these settings have it.
+    """
+    by_cell = {(row.model, row.seed): row.values for row in rows if {_COST, _HEIGHT} <= set(row.values)}
+    settings = {
+        name
+        for name in {model for model, _ in by_cell}
+        if _earned(_HEIGHT, _intervals([row for row in rows if row.model == name]))
+    }
+    families = [[name for name in FAMILIES[family] if name in settings] for family in ("paper", "class-consistent")]
     seeds = [
         seed
-        for seed in sorted({row.seed for row in rows})
-        if all((name, seed) in by_cell for names in present for name in names)
+        for seed in sorted({seed for _, seed in by_cell})
+        if all((name, seed) in by_cell for names in families for name in names)
     ]
-    if min(map(len, present)) < 2 or not seeds:
+    if min(map(len, families)) < 2 or not seeds:
         return None
     sides = [
         np.array([[by_cell[name, seed][measure] for seed in seeds] for name in names])
-        for names in present
-        for measure in ("neg_elbo", height)
+        for names in families
+        for measure in (_COST, _HEIGHT)
     ]
     return compare_frontiers(*sides)
 
@@ -173,7 +180,7 @@ def _intervals(rows: Sequence[Row]) -> dict[str, Interval]:
 
 def _table(
     values: Mapping[str, Mapping[str, Interval]], definitions: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, Cell]]:
+) -> dict[str, dict[str, Shown]]:
     best = {}
     for measure in COLUMNS:
         ranked = [
@@ -188,7 +195,7 @@ def _table(
             best[measure] = max(ranked) if direction == "higher" else min(ranked)
     return {
         model: {
-            measure: _cell(intervals[measure], definitions[measure]["unit"], best.get(measure))
+            measure: _show(intervals[measure], definitions[measure]["unit"], best.get(measure))
             for measure in COLUMNS
             if measure in intervals and measure in definitions and _earned(measure, intervals)
         }
@@ -200,10 +207,10 @@ def _earned(measure: str, intervals: Mapping[str, Interval]) -> bool:
     return is_earned(measure, {name: Measurement(one.mean, "", "neither", "") for name, one in intervals.items()})
 
 
-def _cell(interval: Interval, unit: str, best: float | None) -> Cell:
+def _show(interval: Interval, unit: str, best: float | None) -> Shown:
     scale, digits = (100, 1) if unit == "fraction" else (1, 0 if unit == "seconds" and interval.mean >= 10 else 1)
     half = f"{scale * interval.half:.{digits}f}" if isfinite(interval.half) else ""
-    return Cell(f"{scale * interval.mean:.{digits}f}", half, interval.mean == best)
+    return Shown(f"{scale * interval.mean:.{digits}f}", half, interval.mean == best)
 
 
 def _frontier(
@@ -217,7 +224,7 @@ def _frontier(
     marks = {
         model: Mark(MODELS[model].label, *(_ends(intervals[axis]) for axis in (x, y)))
         for model, intervals in values.items()
-        if x in intervals and y in intervals and _earned(y, intervals)
+        if {x, y} <= set(intervals) & set(definitions) and _earned(y, intervals)
     }
     if len(marks) < 2:
         return ""

@@ -22,7 +22,7 @@ class Recipe:
         about: what it is, in a few words.
         label: in figures, where the family is known.
         objective: settings of the preset.
-        model: settings of `SparseVAE`, where not those of the preset.
+        model: settings of `SparseVAE`, where not those of the preset; None is the default of `SparseVAE`.
     """
 
     name: str
@@ -39,7 +39,10 @@ _TABLE = (
     Recipe("vae", "vae", "a VAE: every latent always on", "VAE"),
     Recipe("beta-vae", "vae", "a β-VAE, β = 4", "β-VAE", {"beta": 4.0}),
     Recipe("vsc", "vsc", "variational sparse coding: no labels", "VSC"),
-    Recipe("vsc-dense", "vsc", "VSC with the default's dense block: no labels", "VSC, 4 dense", model={"n_dense": 4}),
+    Recipe(
+        "vsc-dense", "vsc", "VSC with the default's dense block: no labels", "VSC, dense block",
+        {"early_dense": 1.0}, {"n_dense": None},
+    ),
     Recipe("vsc-pseudo-inputs", "vsc-pseudo-inputs", "VSC with its learned prior: no labels", "VSC, pseudo-inputs"),
     Recipe("paper-60", "paper", "VSC + λ · the paper's class loss, λ = 60", "λ = 60", {"pairwise": 60.0}),
     Recipe("paper-300", "paper", "λ = 300", "λ = 300", {"pairwise": 300.0}),
