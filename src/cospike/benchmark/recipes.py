@@ -76,6 +76,6 @@ QUICK: dict[str, Any] = {
     "models": ("vae", "vsc", "paper-300", "class-consistent-3", "class-consistent", "classifier"),
     "seeds": 2,
     "model": {"n_latents": 20, "hidden": (64,)},
-    "training": {"epochs": 40, "learning_rate": 1e-2},
+    "training": {"epochs": 80, "learning_rate": 5e-3},
 }
 """What `--quick` asks for: every part of a result, on digits within a minute; too few steps for codes to settle."""
