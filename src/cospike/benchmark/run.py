@@ -108,7 +108,7 @@ def do(job: Job) -> Outcome:
         with _threads(job.threads):
             data = _load(job.source)
             values = _classify(job, data) if job.config["objective"]["name"] == CLASSIFIER else _fit(job, data)
-    except Exception as error:  # whatever it is, it is this run's alone
+    except Exception as error:  # torch, disk, memory: one run of hours of others, which its failure must not end
         reason = " ".join(str(error).split()) or "no reason given"
         kind = "" if isinstance(error, InputError | FloatingPointError) else f"{type(error).__name__}: "
         return Outcome(job.cell, error=f"{kind}{reason}")
