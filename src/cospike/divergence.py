@@ -16,6 +16,7 @@ expm1 keeps agreement (γ nearly equal) exact to rounding. Below the first node 
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ ALWAYS_ON_LOGIT = 40.0
 _FIRST_NODE = 2.0**-6
 _N_NODES = 36  # up to t = 2^29: a γ of 1e-8 is still resolved
 _STEP = math.log(2.0)
+_AT_ONCE = 1 << 17  # numbers of an array over pairs: 1 MiB, which stays in the cache
 _ROUNDING = 1e-13  # relative to the entropy: below it a Jensen-Shannon divergence is rounding, not distance
 
 
@@ -140,24 +142,34 @@ def _integrate(logits: Tensor, groups: Tensor, sizes: Tensor) -> tuple[Tensor, T
 
 
 def _visit_pairs(logits: Tensor, groups: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and gradient of the square-rooted divergence: rows ``offset`` apart in the sorted order, O(n) memory."""
+    """Value [latent] and gradient [batch, latent] of the square-rooted divergence, from the pairs themselves."""
     probs, complement = logits.sigmoid(), (-logits).sigmoid()
-    value, gradient = torch.zeros_like(logits), torch.zeros_like(logits)
-    n_pairs = _per_row(2.0 / (sizes * (sizes - 1)).double(), groups, sizes)
-    for offset in range(1, int(sizes.max()) if len(sizes) else 0):
-        first = torch.nonzero(groups[offset:] == groups[:-offset])[:, 0]
-        second = first + offset
-        middle = 0.5 * (probs[first] + probs[second]), 0.5 * (complement[first] + complement[second])
-        divergence = js_bernoulli(logits[first], logits[second])
-        apart = ~(divergence <= _ROUNDING * binary_entropy(*middle))  # NaN stays NaN
+    half_entropy = 0.5 * binary_entropy(probs, complement)
+    weight = _per_row(2.0 / (sizes * (sizes - 1)).double(), groups, sizes)
+    value, gradient = logits.new_zeros(logits.shape[1]), torch.zeros_like(logits)
+    tiny = torch.finfo(logits.dtype).tiny
+    for first, second in _pairs(groups, sizes, logits.shape[1]):
+        middle, middle_off = (0.5 * (side[first] + side[second]) for side in (probs, complement))
+        log_on, log_off = middle.clamp_min(tiny).log(), middle_off.clamp_min(tiny).log()
+        entropy = -(middle * log_on + middle_off * log_off)
+        divergence = entropy - half_entropy[first] - half_entropy[second]
+        apart = ~(divergence <= _ROUNDING * entropy)  # NaN stays NaN
         root = torch.where(apart, divergence, 1.0).sqrt()
-        weight = n_pairs[first]
-        value.index_add_(0, first, weight * torch.where(apart, root, 0.0))
-        middle_logit = middle[0].log() - middle[1].log()
-        slope = torch.where(apart, 0.25 * weight / root, 0.0)  # ½ ∂JSD/∂γ over 2 √JSD, less the bracket below
+        value += (weight[first] * torch.where(apart, root, 0.0)).sum(0)
+        slope = torch.where(apart, 0.25 * weight[first] / root, 0.0)  # ½ ∂JSD/∂γ over 2 √JSD, less the bracket below
         for row in (first, second):
-            gradient.index_add_(0, row, slope * (logits[row] - middle_logit) * probs[row] * complement[row])
-    return value.sum(0), gradient
+            gradient.index_add_(0, row, slope * (logits[row] - (log_on - log_off)))
+    return value, gradient * probs * complement
+
+
+def _pairs(groups: Tensor, sizes: Tensor, width: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The rows of all pairs, groups being sorted: as many at a time as give about `_AT_ONCE` numbers of ``width``."""
+    n_later = sizes.cumsum(0)[groups] - torch.arange(1, len(groups) + 1, device=groups.device)
+    n_rows = max(1, _AT_ONCE // max(1, width * int(sizes.max()))) if len(sizes) else 1
+    for rows in torch.arange(len(groups), device=groups.device).split(n_rows):
+        first = torch.repeat_interleave(rows, n_later[rows])
+        begin = torch.repeat_interleave(n_later[rows].cumsum(0) - n_later[rows], n_later[rows])
+        yield first, first + 1 + torch.arange(len(first), device=groups.device) - begin
 
 
 def _per_row(weights: Tensor, groups: Tensor, sizes: Tensor) -> Tensor:
