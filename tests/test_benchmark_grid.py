@@ -209,6 +209,8 @@ def test_without_data_the_last_grid_is_done_again(tmp_path):
         {"data": ["digits"], "model": 3},
         {"data": ["digits"], "training": {"epochs": "3"}},
         {"data": ["digits"], "models": ["vcs"]},
+        {"data": ["digits"], "model": {"latents": 3}},
+        {"data": ["digits"], "training": {"steps": 3}},
     ],
 )
 def test_a_damaged_grid_is_one_line_with_the_fix(tmp_path, unchecked, settings):
@@ -240,6 +242,8 @@ def fingerprints(grid):
         ({"models": ("vsc", "vsc")}, "different names"),
         ({"seeds": 0}, "'seeds' of a benchmark must be at least 1, got 0"),
         ({"training": {"epochs": 0}}, "'epochs' of a benchmark"),
+        ({"training": {"epoch": 3}}, "Unknown setting 'epoch' of 'training' of a benchmark. Did you mean 'epochs'"),
+        ({"model": {"n_latent": 3}}, "Unknown setting 'n_latent' of 'model' of a benchmark. Did you mean 'n_latents'"),
         ({"data": ("digist",)}, "Did you mean 'digits'"),
     ],
 )

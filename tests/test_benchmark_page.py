@@ -19,6 +19,7 @@ from cospike.benchmark.terminal import print_benchmark
 DEFINITIONS = {
     "neg_elbo": {"unit": "nats", "direction": "lower", "how": "fixed prior"},
     "neg_iwae": {"unit": "nats", "direction": "lower", "how": "<script>weights</script>"},
+    "jaccard_within": {"unit": "fraction", "direction": "higher", "how": "pairs"},
     "consistency_gap_specific": {"unit": "fraction", "direction": "higher", "how": "pairs"},
     "probe_codes": {"unit": "fraction", "direction": "higher", "how": "probe"},
     "n_class_specific": {"unit": "latents", "direction": "neither", "how": "kinds"},
@@ -39,6 +40,7 @@ def rows(data="digits", seeds=3):
             values = {
                 "neg_elbo": cost + draw[0],
                 "neg_iwae": cost - 5 + draw[1],
+                "jaccard_within": 1.0 if model == "vae" else 0.5 + gap / 2,
                 "consistency_gap_specific": gap + 0.01 * draw[2],
                 "probe_codes": 0.9 + 0.001 * draw[3],
                 "n_class_specific": 8.0 * (gap > 0),
@@ -61,7 +63,7 @@ def out(tmp_path_factory):
 def test_the_table_has_scipys_means_and_intervals(out):
     with (out / "table.csv").open(encoding="utf-8", newline="") as file:
         lines = {(line["model"], line["measure"]): line for line in csv.DictReader(file)}
-    assert len(lines) == len(COST) * 9 + 2
+    assert len(lines) == len(COST) * 10 + 2
     for (model, measure), line in lines.items():
         values = [row.values[measure] for row in rows() if row.model == model]
         assert float(line["mean"]) == pytest.approx(np.mean(values), rel=1e-5)
@@ -77,7 +79,7 @@ def test_the_markdown_is_one_table_with_the_best_mean_in_bold(out):
     table = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines[:9]}
     assert len({len(cells) for cells in table.values()}) == 1
     head = table["model"]
-    assert head[:4] == ["seeds", "\N{MINUS SIGN}ELBO ↓", "\N{MINUS SIGN}IWAE ↓", "gap ↑"]
+    assert head[:5] == ["seeds", "\N{MINUS SIGN}ELBO ↓", "\N{MINUS SIGN}IWAE ↓", "within ↑", "gap ↑"]
     assert list(table)[2:] == [name for name in MODELS if name in table]
     column = {model: cells[head.index("\N{MINUS SIGN}ELBO ↓")] for model, cells in table.items()}
     values = [row.values["neg_elbo"] for row in rows() if row.model == "vae"]
@@ -86,6 +88,9 @@ def test_the_markdown_is_one_table_with_the_best_mean_in_bold(out):
     assert sum("**" in text for text in column.values()) == 1
     gaps = {model: cells[head.index("gap ↑")] for model, cells in table.items()}
     assert gaps["vae"] == gaps["classifier"] == "\N{EN DASH}"  # no latents of a class: nothing to agree
+    within = {model: cells[head.index("within ↑")] for model, cells in table.items()}
+    assert within["vae"] == "100.0 ± 0.0"  # shown, yet what all classes share is no agreement of a class
+    assert within["class-consistent"].startswith("**")
     probes = {model: cells[head.index("probe, codes ↑")] for model, cells in table.items()}
     assert probes["classifier"] == "99.0 ± 0.0"  # the best, but a ceiling wins nothing
 

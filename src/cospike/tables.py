@@ -45,13 +45,19 @@ def print_measures(runs: Mapping[str, Mapping[str, Measurement]], *, everything:
         table.add_column(run, justify="right")
     table.add_column("unit", style="dim")
     for name in names:
-        row = [measures.get(name) for measures in runs.values()]
-        known = [measure for measure in row if measure is not None]
+        known = [measures[name] for measures in runs.values() if name in measures]
         earned = [measures[name] for measures in runs.values() if name in measures and is_earned(name, measures)]
         best = _best(earned) if len(runs) > 1 and earned else None
-        cells = ["-" if m is None else f"[bold]{_format(m)}[/bold]" if m.value == best else _format(m) for m in row]
+        cells = [_cell(name, measures, best) for measures in runs.values()]
         table.add_row(name, _ARROWS[known[0].direction], *cells, known[0].unit)
     Console(highlight=False).print(table)
+
+
+def _cell(name: str, measures: Mapping[str, Measurement], best: float | None) -> str:
+    if name not in measures:
+        return "-"
+    text = _format(measures[name])
+    return f"[bold]{text}[/bold]" if measures[name].value == best and is_earned(name, measures) else text
 
 
 def _best(measures: list[Measurement]) -> float | None:

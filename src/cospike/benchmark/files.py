@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from cospike._errors import InputError, did_you_mean
 from cospike.benchmark.recipes import MODELS
+from cospike.model import SparseVAE
 from cospike.runs import write_atomic
 
 _DIGITS = 6  # significant ones, of a value in a row
@@ -72,9 +74,15 @@ class Grid:
         for model in self.models:
             if model not in MODELS:
                 raise InputError(f"Unknown model {model!r}. {did_you_mean(model, MODELS)}")
-        for name in ("model", "training"):
+        known = {"model": tuple(signature(SparseVAE).parameters), "training": ("epochs", "batch_size", "learning_rate")}
+        for name, settings in known.items():
             if not isinstance(given := getattr(self, name), Mapping):
                 raise InputError(f"'{name}' of a benchmark must be settings by name, got {given!r}.")
+            for setting in given:
+                if setting not in settings:
+                    raise InputError(
+                        f"Unknown setting {setting!r} of '{name}' of a benchmark. {did_you_mean(setting, settings)}"
+                    )
         for name, number in {"seeds": self.seeds, "epochs": self.training.get("epochs", 1)}.items():
             if number < 1:
                 raise InputError(f"'{name}' of a benchmark must be at least 1, got {number}.")

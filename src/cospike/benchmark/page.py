@@ -195,9 +195,10 @@ def _table(
             best[measure] = max(ranked) if direction == "higher" else min(ranked)
     return {
         model: {
-            measure: _show(intervals[measure], definitions[measure]["unit"], best.get(measure))
+            measure: _show(intervals[measure], definitions[measure]["unit"], best.get(measure) if earned else None)
             for measure in COLUMNS
-            if measure in intervals and measure in definitions and _earned(measure, intervals)
+            if measure in intervals and measure in definitions
+            if (earned := _earned(measure, intervals)) or "_specific" not in measure  # of no latents: no number
         }
         for model, intervals in values.items()
     }
