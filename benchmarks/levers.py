@@ -49,8 +49,9 @@ LEVERS: dict[str, tuple[Variant, ...]] = {
     ),
     "spikes": (
         DEFAULT,
-        Variant("straight-through", objective={"spikes": "straight-through"}),
-        Variant("sharpness to 1000", objective={"sharpness": cs.Schedule(50.0, 1000.0)}),
+        *(Variant(how, objective={"spikes": how}) for how in ("straight-through", "relaxed")),
+        VSC,
+        *(Variant(f"VSC, {how}", "vsc", objective={"spikes": how}) for how in ("straight-through", "relaxed")),
     ),
     "prior": (
         DEFAULT,

@@ -66,7 +66,7 @@ def test_relaxed_samples_tend_to_exact_ones(logit):
     errors = []
     for sharpness in (10.0, 1e2, 1e4):
         generator = torch.Generator().manual_seed(0)
-        relaxed = q.rsample((100_000,), sharpness=sharpness, generator=generator)
+        relaxed = q.rsample((100_000,), spikes="relaxed", sharpness=sharpness, generator=generator)
         exact = q.sample((100_000,), generator=torch.Generator().manual_seed(0))
         errors.append((relaxed - exact).abs().mean().item())
     assert errors[0] > errors[1] > errors[2]
@@ -85,6 +85,32 @@ def test_straight_through_is_exact_forwards_and_relaxed_backwards():
     _, soft_gradient, _ = draw("relaxed")
     assert torch.equal(hard, q.sample(generator=torch.Generator().manual_seed(0)))
     torch.testing.assert_close(hard_gradient, soft_gradient)
+
+
+def spike_gradients(logit, f, n, **how):
+    """Draws of the gradient of f(z) in the logit of the first of two latents; the second has γ = .7."""
+    logits = torch.tensor([logit, 0.85], dtype=torch.float64).repeat(n, 1).requires_grad_()
+    q = SpikeSlab(logits, torch.tensor([0.8, -0.5]).double(), torch.tensor([0.3, 0.6]).double())
+    z = q.rsample(generator=torch.Generator().manual_seed(0), **how)
+    return torch.autograd.grad(f(z[:, 0], z[:, 1]).sum(), logits)[0][:, 0], z, q
+
+
+@pytest.mark.parametrize("logit", [-6.0, -2.0, 0.0, 2.0, 6.0])
+def test_second_order_gradients_are_unbiased_for_quadratic_functions(logit):
+    """Against the closed form: E f = γ (a E v² + (b + c E w) E v), v the slab and w the other latent."""
+    n = 400_000
+    drawn, z, q = spike_gradients(logit, lambda v, w: 2.0 * v**2 - 3.0 * v + 1.5 * v * w, n)
+    assert torch.equal(z, q.sample(generator=torch.Generator().manual_seed(0)))  # forwards it is an exact draw
+    gamma, other = torch.tensor([logit, 0.85], dtype=torch.float64).sigmoid()
+    per_gamma = 2.0 * (0.8**2 + 0.3**2) + (-3.0 + 1.5 * other * -0.5) * 0.8
+    assert (drawn.mean() - gamma * (1 - gamma) * per_gamma).abs() < 5 * drawn.std() / math.sqrt(n)
+
+
+def test_second_order_gradients_vary_less_than_relaxed_ones():
+    def spread(**how):
+        return spike_gradients(-1.0, lambda v, w: torch.cos(v + w), 100_000, **how)[0].std()
+
+    assert 2 * spread() < spread(spikes="relaxed", sharpness=50.0) < spread(spikes="relaxed", sharpness=200.0)
 
 
 @given(st.floats(0, 1), st.floats(-2, 2), st.floats(0.05, 0.99))

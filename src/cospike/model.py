@@ -152,21 +152,21 @@ class SparseVAE(nn.Module):
         x: Float[Tensor, "batch *event"],
         labels: Int[Tensor, " batch"] | None = None,
         *,
-        spikes: Spikes | Literal["exact"] = "exact",
+        spikes: Spikes = "second-order",
         sharpness: float = 200.0,
         slab_share: float = 1.0,
     ) -> Output:
-        """One pass with one draw of the latents; "exact" spikes carry no gradient to the encoder.
+        """One pass with one draw of the latents.
 
         Args:
             x: observations.
             labels: class of each row, −1 where unknown; only a conditional prior looks at them.
-            spikes: how the draw is made.
-            sharpness: of relaxed spikes.
+            spikes: how a gradient passes the spikes (`SpikeSlab.rsample`).
+            sharpness: of a relaxed step.
             slab_share: λ of VSC's spike warm-up (`SpikeSlab.tempered`).
         """
         posterior = self.encode(x).tempered(slab_share)
-        z = posterior.sample() if spikes == "exact" else posterior.rsample(spikes=spikes, sharpness=sharpness)
+        z = posterior.rsample(spikes=spikes, sharpness=sharpness)
         pattern = None
         if self.conditional_prior is not None and labels is not None:
             pattern = self.conditional_prior(x, labels, lambda inputs: self.encode(inputs).tempered(slab_share))

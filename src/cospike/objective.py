@@ -55,8 +55,8 @@ class Objective:
             every class; as it grows, copies merge into shared latents.
         pairwise: λ of the paper's class loss.
         distance: take the paper's loss as a distance (square root) instead of a divergence.
-        spikes: how a gradient passes the spikes.
-        sharpness: of the relaxed step, over training.
+        spikes: how a gradient passes the spikes (`SpikeSlab.rsample`).
+        sharpness: of a relaxed step, over training.
         warm_up: weight of the KL terms, over training; against collapse onto few latents.
         early_prior: the prior P(latent ≠ 0) at the start of the warm-up.
         early_dense: the share of their price that dense latents pay at the start of the warm-up.
@@ -75,7 +75,7 @@ class Objective:
     sharing: float = 0.0
     pairwise: float = 0.0
     distance: bool = False
-    spikes: Spikes = "relaxed"
+    spikes: Spikes = "second-order"
     sharpness: Schedule = field(default=Schedule(50.0, 200.0))
     warm_up: Schedule = field(default=Schedule(0.0, 1.0, until=0.5))
     early_prior: float = 0.2

@@ -11,7 +11,7 @@ process at a time.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from inspect import signature
@@ -25,6 +25,7 @@ from cospike.benchmark.recipes import MODELS
 from cospike.model import SparseVAE
 from cospike.runs import write_atomic
 
+_TRAINING = ("epochs", "batch_size", "learning_rate")
 _DIGITS = 6  # significant ones, of a value in a row
 
 
@@ -74,15 +75,8 @@ class Grid:
         for model in self.models:
             if model not in MODELS:
                 raise InputError(f"Unknown model {model!r}. {did_you_mean(model, MODELS)}")
-        known = {"model": tuple(signature(SparseVAE).parameters), "training": ("epochs", "batch_size", "learning_rate")}
-        for name, settings in known.items():
-            if not isinstance(given := getattr(self, name), Mapping):
-                raise InputError(f"'{name}' of a benchmark must be settings by name, got {given!r}.")
-            for setting in given:
-                if setting not in settings:
-                    raise InputError(
-                        f"Unknown setting {setting!r} of '{name}' of a benchmark. {did_you_mean(setting, settings)}"
-                    )
+        for name, known in (("model", signature(SparseVAE).parameters), ("training", _TRAINING)):
+            _check_settings(name, getattr(self, name), list(known))
         for name, number in {"seeds": self.seeds, "epochs": self.training.get("epochs", 1)}.items():
             if number < 1:
                 raise InputError(f"'{name}' of a benchmark must be at least 1, got {number}.")
@@ -91,6 +85,14 @@ class Grid:
         """Every run, seed by seed: what is done when only half is done is still a comparison of all models."""
         names = list(data_names)
         return [Cell(data, model, seed) for seed in range(self.seeds) for data in names for model in self.models]
+
+
+def _check_settings(name: str, given: Any, known: Sequence[str]) -> None:
+    if not isinstance(given, Mapping):
+        raise InputError(f"'{name}' of a benchmark must be settings by name, got {given!r}.")
+    for setting in given:
+        if setting not in known:
+            raise InputError(f"Unknown setting {setting!r} of '{name}' of a benchmark. {did_you_mean(setting, known)}")
 
 
 @dataclass(frozen=True)
