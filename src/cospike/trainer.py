@@ -68,7 +68,8 @@ class Trainer:
         self.training = self.config["training"]
         self.x, self.y = (part.to(self.fabric.device) for part in (self.data.train.x, self.data.train.y))
         self.n_steps = steps_per_epoch(len(self.y), self.training["batch_size"])
-        optimizer = torch.optim.Adam(self.model.parameters(), lr=self.training["learning_rate"])
+        fused = self.fabric.device.type in ("cpu", "cuda")  # one pass over the weights: a sixth of a step at batch 250
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=self.training["learning_rate"], fused=fused)
         self.module, self.optimizer = self.fabric.setup(self.model, optimizer)
         self.decay = Schedule(1.0, 0.0, begin=0.5)
 
