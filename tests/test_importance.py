@@ -14,7 +14,7 @@ from cospike._errors import InputError
 from cospike.data import Split
 from cospike.importance import importance_bounds, latent_worth, n_global_worth
 from cospike.likelihood import bounds
-from cospike.metrics import latent_kinds
+from cospike.kinds import latent_kinds
 from cospike.model import SparseVAE
 from cospike.spike_slab import SpikeSlab
 

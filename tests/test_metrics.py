@@ -18,7 +18,8 @@ from scipy.special import rel_entr
 from cospike import metrics
 from cospike._errors import InputError
 from cospike.codes import Codes
-from cospike.metrics import DEFINITIONS, latent_kinds, measure, uses
+from cospike.kinds import latent_kinds, uses
+from cospike.metrics import DEFINITIONS, measure
 
 N_PAIRS = metrics.N_PAIRS
 SUFFIXES = ("", "_specific", "_exact", "_specific_exact")
@@ -74,7 +75,10 @@ def test_a_code_with_latents_of_its_own_for_each_class_is_perfect():
     assert found["within"] == found["pairwise_jsd_within"] == 0
     assert found["between"] == pytest.approx(20 * (0.1 * log(10) + 0.9 * log(10 / 9)))
     assert found["sparsity"] == pytest.approx(0, abs=1e-12)
-    assert [found[name] for name in found if name.startswith("probe")] == [1, 1, 1, 1]
+    assert [found[name] for name in found if name.startswith("probe")] == [1] * 10
+    assert found["use_entropy"] == pytest.approx(1)
+    assert found["hoyer"] == pytest.approx((20**0.5 - 2**0.5) / (20**0.5 - 1))
+    assert found["n_dead"] == found["n_always_on"] == 0
 
 
 def test_a_constant_code_agrees_and_says_nothing():
@@ -87,7 +91,11 @@ def test_a_constant_code_agrees_and_says_nothing():
     assert (found["n_global"], found["latents_in_use"], found["classes_with_own"]) == (2, 2, 0)
     assert found["within"] == found["between"] == 0
     assert found["sparsity"] == pytest.approx(2 * log(100) + log(1 / 0.99))
-    assert [found[name] for name in found if name.startswith("probe")] == pytest.approx([0.1] * 4)
+    told = {name: found[name] for name in found if name.startswith("probe")}
+    assert told == pytest.approx({name: 0.5 if "_latent" in name else 0.1 for name in told})
+    assert (found["n_always_on"], found["n_dead"]) == (2, 1)
+    assert found["use_entropy"] == pytest.approx(log(2) / log(3))
+    assert found["hoyer"] == pytest.approx((3**0.5 - 2**0.5) / (3**0.5 - 1))
 
 
 def test_active_probs_held_at_the_threshold_look_clean_but_for_the_exact_measures():
@@ -343,7 +351,8 @@ def test_without_train_every_other_measure_is_there_and_finite():
     assert set(found) == jaccards | plain | {"active_per_sample_exact"}
     assert np.isfinite([m.value for m in found.values()]).all()
     with_train = measure(random_codes(), train=random_codes(1))
-    probes = {f"{n}{s}" for n in ("probe_active_probs", "probe_codes") for s in ("", "_exact")}
+    probes = {f"{n}{s}" for n in ("probe_active_probs", "probe_codes") for s in ("", "_exact")} | {"probe_neighbours"}
+    probes |= {"probe_1_latent", "probe_2_latents", "probe_5_latents", "probe_10_labels"}  # of 60 rows no more
     assert set(with_train) - set(found) == probes
 
 
@@ -373,9 +382,12 @@ def test_unlabelled_rows_count_only_where_no_label_is_needed():
         active_probs=np.where(unlabelled[:, None], 1.0, mixed.active_probs),
     )
     before, after = values(codes, train=codes), values(mixed, train=mixed)
-    assert {name for name in before if before[name] != after[name]} == {"active_per_sample", "active_per_sample_exact"}
+    of_use = {"active_per_sample", "active_per_sample_exact", "use_entropy", "hoyer"}
+    assert {name for name in before if before[name] != after[name]} == of_use
     alone = values(mixed.select(unlabelled), train=codes)
-    assert alone == {"latents_in_use": 7, "active_per_sample": 7, "active_per_sample_exact": 7}
+    assert (alone.pop("use_entropy"), 0 < alone.pop("hoyer") < 1) == (pytest.approx(1), True)
+    assert alone.pop("n_dead") == 0
+    assert alone == dict.fromkeys(("latents_in_use", "n_always_on", "active_per_sample", "active_per_sample_exact"), 7)
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
@@ -417,13 +429,16 @@ def test_a_probe_reads_only_what_its_input_holds():
     assert values(signed_codes(400, 0), train=signed_codes(400, 1), threshold=0.85)["probe_codes"] < 0.65
 
 
-def test_a_probe_does_not_depend_on_the_scale_of_a_latent():
+def test_only_lengths_and_distances_depend_on_the_scale_of_a_latent():
     codes, train = random_codes(1, n=300), random_codes(2, n=300)
     scale = 10.0 ** np.arange(-3, 4)
     scaled = values(
         replace(codes, slab_loc=codes.slab_loc * scale), train=replace(train, slab_loc=train.slab_loc * scale)
     )
-    assert scaled == pytest.approx(values(codes, train=train), abs=0.01)
+    plain = values(codes, train=train)
+    for of_scale in ("hoyer", "probe_neighbours"):  # which are of lengths and distances
+        assert abs(scaled.pop(of_scale) - plain.pop(of_scale)) > 0.02
+    assert scaled == pytest.approx(plain, abs=0.01)
 
 
 def test_the_probe_is_fitted_on_the_first_labelled_training_rows(monkeypatch):
@@ -438,7 +453,9 @@ def test_a_probe_that_does_not_converge_is_silent(monkeypatch):
     from sklearn import linear_model
 
     regression = linear_model.LogisticRegression
-    monkeypatch.setattr(linear_model, "LogisticRegression", lambda max_iter: regression(max_iter=1))
+    monkeypatch.setattr(
+        linear_model, "LogisticRegression", lambda max_iter, **settings: regression(max_iter=1, **settings)
+    )
     assert values(random_codes(1), train=random_codes(2))["probe_codes"] > 0
 
 
@@ -451,7 +468,9 @@ def test_each_measurement_says_how_to_read_it():
     for name, measured in found.items():
         assert type(measured.value) is float
         assert "{" not in measured.how
-        assert ("sampling error of the pairs only" in measured.how) == (measured.stderr is not None)
+        of_labels = name.endswith("_labels")
+        assert ("sampling error of the pairs only" in measured.how) == (measured.stderr is not None and not of_labels)
+        assert ("stderr over the draws" in measured.how) == of_labels
         assert ("without the global latents" in measured.how) == ("_specific" in name.replace("n_class_specific", ""))
         assert ("drawn exactly" in measured.how) == name.endswith("_exact")
         assert ("> 0.7" in measured.how) == (not name.endswith("_exact") and measured.how.count("active") > 0) or (

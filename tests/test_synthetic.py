@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 from threadpoolctl import threadpool_limits
 
 from cospike._errors import InputError
-from cospike.metrics import latent_kinds
+from cospike.kinds import latent_kinds
 from cospike.shapes import GLOBAL, SHAPES, Values, draw_shapes
 from cospike.synthetic import SPLITS, SYNTHETIC, make_shapes, make_sparse_linear
 

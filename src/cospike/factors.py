@@ -12,11 +12,8 @@ from jaxtyping import Float, Int
 from cospike._errors import InputError
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.generation import decode_mean
-from cospike.metrics import latent_kinds, uses
+from cospike.kinds import KINDS, latent_kinds, uses
 from cospike.model import SparseVAE
-
-KINDS = ("always-on", "global", "group", "class-specific", "occasional", "dead")
-"""Kinds of latent, in the order of the factor table: from what all classes share to what nobody uses."""
 
 _SAMPLES_PER_EFFECT = 500
 
@@ -27,7 +24,7 @@ class Factor:
 
     Attributes:
         latent: its index.
-        kind: one of `KINDS` (`cospike.metrics.latent_kinds` defines them).
+        kind: one of `KINDS` (`cospike.kinds.latent_kinds` defines them).
         classes: the classes that use it, the heaviest user first.
         active_by_class: P(active | class), in the order of the data's class names; NaN for a class without samples.
         usage: share of all samples in which it is active.

@@ -14,7 +14,7 @@ import jinja2
 from cospike import __version__, plots, report_figures, runs
 from cospike._errors import InputError
 from cospike.evaluation import read_metrics
-from cospike.factors import KINDS
+from cospike.kinds import KINDS
 from cospike.metrics import Measurement, is_earned
 from cospike.report_figures import RunView
 

@@ -25,7 +25,8 @@ from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.data import Split
-from cospike.metrics import GLOBAL_KINDS, Measurement, latent_kinds
+from cospike.kinds import GLOBAL_KINDS, latent_kinds
+from cospike.metrics import Measurement
 from cospike.model import SparseVAE
 from cospike.priors import PseudoInputPrior
 from cospike.train import check_values

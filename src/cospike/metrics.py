@@ -9,30 +9,33 @@ out: shared by all, they agree without saying anything of a class. ``_exact`` dr
 of .49 is never active by the threshold, and half the time in truth. Read none alone: a constant code agrees fully.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, SupportsFloat, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 from scipy.special import entr, rel_entr
 
+from cospike import probes
 from cospike._errors import InputError
 from cospike._types import UNLABELLED, Labels
 from cospike.codes import ACTIVE_THRESHOLD, Codes
+from cospike.kinds import GLOBAL_KINDS, OWN_KINDS, latent_kinds, uses
 
 N_PAIRS = 200_000
 PROBE_ROWS = 10_000
-GLOBAL_KINDS = ("global", "always-on")
-OWN_KINDS = ("group", "class-specific")
+K_LATENTS = (1, 2, 5)
+N_LABELS = (10, 100, 1000)
 
 Direction: TypeAlias = Literal["higher", "lower", "neither"]
 _PAIRS = f"{N_PAIRS:,} pairs (a sample drawn from all, then its partner)"
 _JACCARD = f"mean Jaccard index (two empty sets: 0) of the active sets ({{active}}), {_PAIRS}, of two samples of"
 _USED = "(mean active_probs of the class > {threshold:g})"
 _SPLIT = "plug-in, labelled samples, sum over latents:"
-_PROBE = f"accuracy of a logistic regression (standardised, C = 1, first {PROBE_ROWS:,} labelled training rows)"
+_FITTED = f"first {PROBE_ROWS:,} labelled training rows"
+_PROBE = f"accuracy of a logistic regression (standardised, C = 1, {_FITTED})"
+_ON_CODES = "on codes, 0 where not active ({active})"
 
 DEFINITIONS: dict[str, tuple[str, Direction, str]] = {
     "jaccard_within": ("fraction", "higher", f"{_JACCARD} one class"),
@@ -44,12 +47,48 @@ DEFINITIONS: dict[str, tuple[str, Direction, str]] = {
     "classes_with_own": ("classes", "higher", f"classes that use a group or class-specific latent {_USED}"),
     "latents_in_use": ("latents", "neither", "latents active ({active}) in more than 1 % of samples"),
     "active_per_sample": ("latents", "neither", "mean number of active latents ({active})"),
+    "n_always_on": ("latents", "neither", "latents active ({active}) in at least 99 % of samples"),
+    "n_dead": ("latents", "neither", "latents active ({active}) in no sample"),
+    "use_entropy": (
+        "fraction",
+        "neither",
+        "entropy of use over latents ({active}), as a share of ln of their number; 1: all alike",
+    ),
+    "hoyer": (
+        "fraction",
+        "neither",
+        "(√d - ‖z‖₁ / ‖z‖₂) / (√d - 1) of codes, 0 where not active ({active}), mean over samples with an active "
+        "latent; 1: one of d latents, 0: all alike",
+    ),
     "within": ("nats", "lower", f"{_SPLIT} mean KL of active_probs to their class mean"),
     "between": ("nats", "neither", f"{_SPLIT} mean KL of the class mean to the overall mean"),
     "sparsity": ("nats", "neither", f"{_SPLIT} KL of the overall mean to the prior"),
     "pairwise_jsd_within": ("nats", "lower", f"Jensen-Shannon divergence in a class, mean over latents and {_PAIRS}"),
     "probe_active_probs": ("fraction", "higher", f"{_PROBE} on {{probs}}"),
-    "probe_codes": ("fraction", "higher", f"{_PROBE} on codes, 0 where not active ({{active}})"),
+    "probe_codes": ("fraction", "higher", f"{_PROBE} {_ON_CODES}"),
+    "probe_neighbours": (
+        "fraction",
+        "higher",
+        f"accuracy of the {probes.N_NEIGHBOURS} nearest neighbours ({_FITTED}) {_ON_CODES}",
+    ),
+    **{
+        f"probe_{k}_latent{'s' * (k > 1)}": (
+            "fraction",
+            "higher",
+            f"balanced accuracy of telling a class from the rest by its {k} best latent{'s' * (k > 1)}, mean over "
+            f"classes, by logistic regression (equal weights, {_FITTED}); chance: 0.5; {_ON_CODES}",
+        )
+        for k in K_LATENTS
+    },
+    **{
+        f"probe_{n}_labels": (
+            "fraction",
+            "higher",
+            f"accuracy of a logistic regression (standardised, C = 1) fitted on {n} training rows, the classes as "
+            f"equal as can be; mean of {probes.N_DRAWS} draws of the rows, stderr over the draws; {_ON_CODES}",
+        )
+        for n in N_LABELS
+    },
 }
 """Unit, better direction and definition of every measure; a suffixed name has those of its stem."""
 
@@ -73,11 +112,12 @@ def measure(
 ) -> dict[str, Measurement]:
     """Every measure of `DEFINITIONS` that ``codes`` can tell, by name.
 
-    Left out, rather than NaN, are: without labels, all but ``latents_in_use`` and ``active_per_sample``, the only ones
-    in which unlabelled rows count; where no class has two samples, ``jaccard_within`` and ``pairwise_jsd_within``; with
-    one class, ``jaccard_between``; ``consistency_gap`` in both cases; the probes without ``train``, on which they are
-    fitted, or where its first rows are of one class. A latent is active above ``threshold``, and used by a class whose
-    mean is above it; ``seed`` draws the pairs and the exact spikes.
+    Left out, rather than NaN, are: without labels, all that is not of use and sparsity alone, the only ones in which
+    unlabelled rows count; without an active latent, or with one latent in all, ``use_entropy`` and ``hoyer``; where no
+    class has two samples, ``jaccard_within`` and ``pairwise_jsd_within``; with one class, ``jaccard_between``;
+    ``consistency_gap`` in both cases; the probes without ``train``, on which they are fitted, or where its first rows
+    are of one class, and those with fewer labels than there are classes, or more than there are rows. A latent is
+    active above ``threshold``, and used by a class whose mean is above it; ``seed`` draws pairs, spikes and labels.
 
     Raises:
         InputError: if ``codes`` is empty, ``train`` has other latents or classes, or ``threshold`` is not in [0, 1).
@@ -106,26 +146,6 @@ def measure(
     return {name: _describe(name, estimate, threshold) for name, estimate in estimates.items()}
 
 
-def uses(codes: Codes, threshold: float = ACTIVE_THRESHOLD) -> Bool[np.ndarray, "class latent"]:
-    """Which classes use which latents: mean active_probs above ``threshold``; none for a class without samples."""
-    return np.asarray(codes.class_means() > threshold)  # NaN, the mean of no samples, is above nothing
-
-
-def latent_kinds(codes: Codes, threshold: float = ACTIVE_THRESHOLD) -> Shaped[np.ndarray, " latent"]:
-    """The kind of every latent, from the classes that use it and the share of samples in which it is active.
-
-    ``global``: used by at least 80 % of the classes that have samples; ``always-on``: global, and active in at least
-    99 % of samples; ``class-specific``: used by one class; ``group``: by several, fewer than 80 %; ``occasional``:
-    by none, yet active in more than 1 % of samples; ``dead``: none of these, so never what a class uses, however
-    rare that class. Of a single class, all that it uses is global.
-    """
-    users = uses(codes, threshold).sum(axis=0)
-    share = codes.active(threshold).mean(axis=0)
-    is_global = (users > 0) & (5 * users >= 4 * np.count_nonzero(codes.class_counts()))  # exact, as .8 is not
-    conditions = [is_global & (share >= 0.99), is_global, users == 1, users > 1, share > 0.01]
-    return np.select(conditions, ["always-on", "global", "class-specific", "group", "occasional"], default="dead")
-
-
 def is_earned(name: str, metrics: Mapping[str, Measurement]) -> bool:
     """Whether a figure can win: agreement on what all classes share, as all samples of a VAE agree, says nothing."""
     if not name.startswith(("jaccard", "consistency")):
@@ -143,7 +163,7 @@ def _describe(name: str, estimate: _Estimate, threshold: float) -> Measurement:
         active=drawn or f"active_probs > {threshold:g}", probs=drawn or "active_probs", threshold=threshold
     )
     how += ", without the global latents" if specific else ""
-    if stderr is not None:
+    if stderr is not None and not name.startswith("probe"):
         how += f"; {N_PAIRS:,} seeded pairs of distinct samples, stderr is the sampling error of the pairs only"
     return Measurement(float(value), unit, direction, how, stderr)
 
@@ -208,17 +228,25 @@ def _agreement(codes: Codes, threshold: float, seed: int) -> dict[str, _Estimate
 
 def _use(codes: Codes, threshold: float, seed: int) -> dict[str, _Estimate]:
     kinds, used, active = latent_kinds(codes, threshold), uses(codes, threshold), codes.active(threshold)
+    share, values = active.mean(axis=0), codes.values(active)[active.any(axis=1)]
     by_class: dict[str, _Estimate] = {
         "n_global": np.isin(kinds, GLOBAL_KINDS).sum(),
         "n_group": (kinds == "group").sum(),
         "n_class_specific": (kinds == "class-specific").sum(),
         "classes_with_own": used[:, np.isin(kinds, OWN_KINDS)].any(axis=1).sum(),
     }
-    return (by_class if codes.class_counts().any() else {}) | {
-        "latents_in_use": (active.mean(axis=0) > 0.01).sum(),
+    of_use: dict[str, _Estimate] = {
+        "latents_in_use": (share > 0.01).sum(),
+        "n_always_on": (share >= 0.99).sum(),
+        "n_dead": (share == 0).sum(),
         "active_per_sample": active.sum(axis=1).mean(),
         "active_per_sample_exact": codes.sample_active(seed).sum(axis=1).mean(),
     }
+    if active.any() and codes.n_latents > 1:
+        norms = np.abs(values).sum(axis=1) / np.maximum(np.linalg.norm(values, axis=1), np.finfo(float).tiny)
+        of_use["use_entropy"] = entr(share / share.sum()).sum() / np.log(codes.n_latents)
+        of_use["hoyer"] = ((codes.n_latents**0.5 - norms) / (codes.n_latents**0.5 - 1)).mean()
+    return (by_class if codes.class_counts().any() else {}) | of_use
 
 
 def _information(codes: Codes) -> dict[str, _Estimate]:
@@ -234,24 +262,26 @@ def _information(codes: Codes) -> dict[str, _Estimate]:
 
 
 def _probes(codes: Codes, train: Codes, threshold: float, seed: int) -> dict[str, _Estimate]:
-    from sklearn import exceptions, linear_model, pipeline, preprocessing  # noqa: PLC0415  (loads slowly)
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
-
     train = train.select(np.flatnonzero(train.labels != UNLABELLED)[:PROBE_ROWS])
     if len(np.unique(train.labels)) < 2:
         return {}
     train_spikes, spikes = train.sample_active(seed + 1), codes.sample_active(seed)  # no draw is shared
+    fitted, held_out = (probes.Rows(one.values(one.active(threshold)), one.labels) for one in (train, codes))
     inputs = {
         "probe_active_probs": (train.active_probs, codes.active_probs),
-        "probe_codes": (train.values(train.active(threshold)), codes.values(codes.active(threshold))),
+        "probe_codes": (fitted.x, held_out.x),
         "probe_active_probs_exact": (train_spikes, spikes),
         "probe_codes_exact": (train.values(train_spikes), codes.values(spikes)),
     }
-    probe = pipeline.make_pipeline(preprocessing.StandardScaler(), linear_model.LogisticRegression(max_iter=1000))
-    # Threads gain nothing on matrices this small, and lose a factor of ten on a busy machine.
-    with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", exceptions.ConvergenceWarning)  # where it stops, it is a probe all the same
-        return {
-            name: probe.fit(x.astype(float), train.labels).score(held_out.astype(float), codes.labels)
-            for name, (x, held_out) in inputs.items()
-        }
+    scores: dict[str, _Estimate] = {
+        name: probes.logistic_accuracy(probes.Rows(x, train.labels), probes.Rows(other, codes.labels))
+        for name, (x, other) in inputs.items()
+    }
+    scores["probe_neighbours"] = probes.neighbour_accuracy(fitted, held_out)
+    if np.isin(codes.labels, train.labels).any() and len(np.unique(codes.labels)) > 1:
+        for k in K_LATENTS:
+            scores[f"probe_{k}_latent{'s' * (k > 1)}"] = probes.sparse_accuracy(fitted, held_out, n_columns=k)
+    for n in N_LABELS:
+        if len(np.unique(train.labels)) <= n <= len(train):  # every class has a label
+            scores[f"probe_{n}_labels"] = probes.few_labels_accuracy(fitted, held_out, n_labels=n, seed=seed)
+    return scores

@@ -5,7 +5,7 @@ samples of the class, scored on the other. Its argument is the latent's value wh
 since a latent that is off tells nothing of a cause; a cubic, since a latent may code a cause on a bent scale. R² is
 taken within a class, so that telling the classes apart earns nothing, and no less than 0.
 
-A cause is recovered by a latent of the *right kind* (`cospike.metrics.latent_kinds`): a copy of a global cause in
+A cause is recovered by a latent of the *right kind* (`cospike.kinds.latent_kinds`): a copy of a global cause in
 every class, or a latent that serves another purpose in every class, explains much and has understood nothing.
 """
 
@@ -18,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 
 from cospike._errors import InputError
 from cospike.codes import ACTIVE_THRESHOLD, Codes
-from cospike.metrics import GLOBAL_KINDS, latent_kinds, uses
+from cospike.kinds import GLOBAL_KINDS, latent_kinds, uses
 from cospike.synthetic import Cause
 
 RECOVERED = 0.75

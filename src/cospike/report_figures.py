@@ -19,9 +19,9 @@ from cospike import plots, runs
 from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.codes import Codes
-from cospike.factors import KINDS, Factor, class_overlap, explain, traverse
+from cospike.factors import Factor, class_overlap, explain, traverse
 from cospike.generation import decode_mean, generate
-from cospike.metrics import uses
+from cospike.kinds import KINDS, uses
 from cospike.model import SparseVAE
 
 _MAX_CLASSES, _MAX_LATENTS, _MAX_TRAVERSALS = 24, 60, 24  # what a reader takes in, and a page of 3 MB holds

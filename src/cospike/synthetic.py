@@ -26,7 +26,7 @@ class Cause:
     Attributes:
         name: what it is called.
         kind: "global" (it acts in all classes), "group" (in some) or "class-specific" (in one), as the kinds of
-            latents that `cospike.metrics.latent_kinds` tells apart.
+            latents that `cospike.kinds.latent_kinds` tells apart.
         classes: the class indices that it acts in.
         values: its value in each sample; NaN where it does not act.
     """
