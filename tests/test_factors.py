@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from cospike.factors import class_overlap, explain, format_factors, traverse
+from cospike.factors import explain, format_factors, traverse
 from cospike.model import SparseVAE
 
 
@@ -65,14 +65,6 @@ def test_a_traversal_starts_off_and_runs_over_the_range_of_its_classes(linear_mo
     np.testing.assert_allclose(pictures[:, 0, 2], 0.25, atol=1e-6)
     np.testing.assert_allclose(pictures[0, 1:, 2], 0.25 + 3 * np.linspace(factor.low, factor.high, 5), rtol=1e-5)
     np.testing.assert_allclose(pictures[:, :, 0], 0.25 + codes.slab_loc[rows][:, :1] * np.ones(6), rtol=1e-5)
-
-
-def test_overlap_is_one_with_itself_and_counts_what_is_shared(codes):
-    overlap = class_overlap(codes)
-    np.testing.assert_allclose(np.diag(overlap), 1)
-    np.testing.assert_allclose(overlap, overlap.T)
-    assert overlap[1, 4] == pytest.approx(1.0)
-    assert overlap[0, 6] == pytest.approx((0.9 + 0.14) / (0.9 + 0.95 + 0.14), abs=0.01)
 
 
 def test_csv_holds_a_row_a_latent_and_no_formula(linear_model, codes):

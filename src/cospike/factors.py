@@ -103,17 +103,6 @@ def traverse(
     return pictures.reshape(len(z), len(values), *model.shape)
 
 
-def class_overlap(codes: Codes) -> Float[np.ndarray, "class class"]:
-    """How much two classes share their latents: Σ min / Σ max of their mean active_probs (weighted Jaccard), 0 … 1.
-
-    Two classes that use nothing, or have no samples, share nothing: 0.
-    """
-    means = np.nan_to_num(codes.class_means())
-    shared = np.stack([np.minimum(row, means).sum(1) for row in means])
-    either = np.stack([np.maximum(row, means).sum(1) for row in means])
-    return np.asarray(np.divide(shared, either, out=np.zeros_like(shared), where=either > 0))
-
-
 def format_factors(factors: Iterable[Factor], class_names: Sequence[str]) -> str:
     """The factor table as CSV, with a column P(active | class) a class."""
     out = StringIO()

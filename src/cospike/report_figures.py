@@ -19,7 +19,8 @@ from cospike import plots, runs
 from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.codes import Codes
-from cospike.factors import Factor, class_overlap, explain, traverse
+from cospike.factors import Factor, explain, traverse
+from cospike.families import class_overlap
 from cospike.generation import decode_mean, generate
 from cospike.kinds import KINDS, uses
 from cospike.model import SparseVAE
