@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from cospike import plots
-from cospike.metrics import GLOBAL_KINDS
+from cospike.kinds import GLOBAL_KINDS
 from cospike.report_figures import RunView, overlap, pattern, traversal
 
 _OUT = Path(__file__).parent / "images" / "overview.svg"

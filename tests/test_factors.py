@@ -1,6 +1,7 @@
 """The factor table on codes whose factors are known, and what a decoder known by hand does with them."""
 
 import csv
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -52,6 +53,17 @@ def test_kinds_classes_lift_range_and_effect(linear_model, codes):
     assert factors[4].effect == 0
 
 
+def test_a_class_on_both_sides_of_the_threshold_is_undecided(linear_model, codes):
+    assert not any(factor.undecided for factor in explain(linear_model, codes))
+    probs = codes.active_probs.copy()
+    probs[:100:2, 2], probs[1:100:2, 2] = 0.1, 0.94  # class 0: a mean of .52
+    wavering = next(
+        factor for factor in explain(linear_model, replace(codes, active_probs=probs)) if factor.latent == 2
+    )
+    assert wavering.undecided == ("class 0",)
+    assert (wavering.kind, wavering.classes) == ("group", ("class 6", "class 0"))
+
+
 def test_the_table_is_ordered_from_shared_to_unused(linear_model, codes):
     kinds = [factor.kind for factor in explain(linear_model, codes)]
     assert kinds == ["always-on", "group", "class-specific", "occasional", "dead"]
@@ -71,6 +83,7 @@ def test_csv_holds_a_row_a_latent_and_no_formula(linear_model, codes):
     factors = explain(linear_model, codes)
     rows = list(csv.DictReader(StringIO(format_factors(factors, codes.class_names))))
     assert len(rows) == 5
-    assert float(rows[1]["P(active | class 4)"]) == 1.0
+    ends = [float(rows[1][f"P(active | class 4){end}"]) for end in (" low", "", " high")]
+    assert ends == pytest.approx([0.963, 1, 1], abs=1e-3)  # Wilson: n / (n + 1.96²), of 100 samples
     evil = [factor.__class__(**{**factor.__dict__, "classes": ("=HYPERLINK(1)",)}) for factor in factors[:1]]
     assert "\n0,always-on,'=HYPERLINK(1)," in format_factors(evil, codes.class_names)

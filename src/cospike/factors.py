@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import chain
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from jaxtyping import Float, Int
 from cospike._errors import InputError
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.generation import decode_mean
-from cospike.kinds import KINDS, latent_kinds, uses
+from cospike.kinds import KINDS, decided_uses, latent_kinds, uses, wilson_interval
 from cospike.model import SparseVAE
 
 _SAMPLES_PER_EFFECT = 500
@@ -26,7 +27,11 @@ class Factor:
         latent: its index.
         kind: one of `KINDS` (`cospike.kinds.latent_kinds` defines them).
         classes: the classes that use it, the heaviest user first.
+        undecided: the classes of which the samples do not decide whether they use it (`cospike.kinds.decided_uses`);
+            with any, the kind is a guess.
         active_by_class: P(active | class), in the order of the data's class names; NaN for a class without samples.
+        active_low: lower ends of the 95 % intervals of `active_by_class` (Wilson).
+        active_high: upper ends.
         usage: share of all samples in which it is active.
         lift: P(active | its classes) / P(active), 1 if it says nothing of the class; NaN if no class uses it.
         effect: what switching it off changes where it is active: mean over samples of the summed absolute change of
@@ -38,7 +43,10 @@ class Factor:
     latent: int
     kind: str
     classes: tuple[str, ...]
+    undecided: tuple[str, ...]
     active_by_class: tuple[float, ...]
+    active_low: tuple[float, ...]
+    active_high: tuple[float, ...]
     usage: float
     lift: float
     effect: float
@@ -62,9 +70,10 @@ def explain(
             f"'codes' of explain must be one or more samples coded by this model of {model.n_latents} latents, "
             f"got {len(codes)} of {codes.n_latents} latents."
         )
-    kinds, used = latent_kinds(codes, threshold), uses(codes, threshold)
+    kinds, used, sure = latent_kinds(codes, threshold), uses(codes, threshold), decided_uses(codes, threshold)
     active, probs = codes.active(threshold), codes.class_means(codes.active(threshold))
-    rng = np.random.default_rng(seed)
+    ends = wilson_interval(probs, codes.class_counts()[:, None])
+    rng, present = np.random.default_rng(seed), codes.class_counts() > 0
     factors = []
     for latent in range(codes.n_latents):
         owners = sorted(np.flatnonzero(used[:, latent]), key=lambda label: -probs[label, latent])
@@ -78,7 +87,10 @@ def explain(
                 latent=latent,
                 kind=str(kinds[latent]),
                 classes=tuple(codes.class_names[label] for label in owners),
+                undecided=tuple(codes.class_names[label] for label in np.flatnonzero(present & ~sure[:, latent])),
                 active_by_class=tuple(map(float, probs[:, latent])),
+                active_low=tuple(map(float, ends[0][:, latent])),
+                active_high=tuple(map(float, ends[1][:, latent])),
                 usage=usage,
                 lift=float(active[serves, latent].mean() / usage) if owners and usage else float("nan"),
                 effect=_effect(model, codes.values(active), latent, rng.permutation(on)[:_SAMPLES_PER_EFFECT]),
@@ -104,16 +116,16 @@ def traverse(
 
 
 def format_factors(factors: Iterable[Factor], class_names: Sequence[str]) -> str:
-    """The factor table as CSV, with a column P(active | class) a class."""
+    """The factor table as CSV, with a column P(active | class) a class, and its interval."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    columns = ("latent", "kind", "classes", "usage", "lift", "effect", "low", "high")
-    writer.writerow([*columns, *(f"P(active | {name})" for name in class_names)])
+    columns = ("latent", "kind", "classes", "undecided", "usage", "lift", "effect", "low", "high")
+    writer.writerow([*columns, *(f"P(active | {name}){end}" for name in class_names for end in ("", " low", " high"))])
     for factor in factors:
-        numbers = (factor.usage, factor.lift, factor.effect, factor.low, factor.high, *factor.active_by_class)
-        writer.writerow(
-            [factor.latent, factor.kind, _cell(" ".join(factor.classes)), *(f"{number:.4f}" for number in numbers)]
-        )
+        by_class = zip(factor.active_by_class, factor.active_low, factor.active_high, strict=True)
+        numbers = (factor.usage, factor.lift, factor.effect, factor.low, factor.high, *chain.from_iterable(by_class))
+        names = (_cell(" ".join(names)) for names in (factor.classes, factor.undecided))
+        writer.writerow([factor.latent, factor.kind, *names, *(f"{number:.4f}" for number in numbers)])
     return out.getvalue()
 
 

@@ -1,7 +1,10 @@
-"""Which classes use which latents, and the kind of each latent that follows from it. Arrays only."""
+"""Which classes use which latents, how surely, and the kind of each latent that follows. Arrays only."""
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
+from scipy.stats import false_discovery_control
+from scipy.stats import norm as normal
+from scipy.stats import t as student
 
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 
@@ -30,3 +33,33 @@ def latent_kinds(codes: Codes, threshold: float = ACTIVE_THRESHOLD) -> Shaped[np
     is_global = (users > 0) & (5 * users >= 4 * np.count_nonzero(codes.class_counts()))  # exact, as .8 is not
     conditions = [is_global & (share >= 0.99), is_global, users == 1, users > 1, share > 0.01]
     return np.select(conditions, ["always-on", "global", "class-specific", "group", "occasional"], default="dead")
+
+
+def decided_uses(
+    codes: Codes, threshold: float = ACTIVE_THRESHOLD, *, false_discovery: float = 0.05
+) -> Bool[np.ndarray, "class latent"]:
+    """Which verdicts of `uses` the samples decide: other samples of the class would say the same.
+
+    Student's t-test of each class's mean active_probs against ``threshold``, two-sided, and Benjamini and Hochberg's
+    correction over all classes and latents: of the verdicts that are decided, an expected share of at most
+    ``false_discovery`` is wrong, on the wrong side of the threshold included (Benjamini, Yekutieli, *False Discovery
+    Rate-Adjusted Multiple Confidence Intervals*, JASA 2005). Classes of one sample decide nothing.
+    """
+    p_values = np.ones((codes.n_classes, codes.n_latents))
+    for label in np.flatnonzero(codes.class_counts() > 1):
+        rows = codes.active_probs[codes.labels == label].astype(float)
+        gap, error = rows.mean(axis=0) - threshold, rows.std(axis=0, ddof=1) / len(rows) ** 0.5
+        t = np.divide(gap, error, out=np.where(gap == 0, 0.0, np.inf), where=error > 0)
+        p_values[label] = 2 * student.sf(np.abs(t), len(rows) - 1)
+    return np.asarray(false_discovery_control(p_values, axis=None).reshape(p_values.shape) <= false_discovery)
+
+
+def wilson_interval(
+    share: Float[np.ndarray, "*axes"], n: Int[np.ndarray, "*#axes"]
+) -> tuple[Float[np.ndarray, "*axes"], Float[np.ndarray, "*axes"]]:
+    """Lower and upper ends of the 95 % interval of a share of ``n`` samples (Wilson, JASA 1927); NaN where n is 0."""
+    z2 = normal.ppf(0.975) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+        half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
