@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cospike.codes import Codes
 from cospike.factors import explain, format_factors, traverse
 from cospike.model import SparseVAE
 
@@ -62,6 +63,19 @@ def test_a_class_on_both_sides_of_the_threshold_is_undecided(linear_model, codes
     )
     assert wavering.undecided == ("class 0",)
     assert (wavering.kind, wavering.classes) == ("group", ("class 6", "class 0"))
+
+
+def test_codes_of_another_library_have_all_but_effects(linear_model, codes):
+    """The same values as a plain array: the same table, but for what only a decoder can tell."""
+    foreign = Codes.from_values(codes.values(), codes.labels, class_names=codes.class_names)
+    ours = {factor.latent: factor for factor in explain(linear_model, codes)}
+    theirs = explain(None, foreign)
+    for factor in theirs:
+        mine = ours[factor.latent]
+        assert (factor.kind, factor.classes, factor.active_by_class) == (mine.kind, mine.classes, mine.active_by_class)
+        assert (factor.lift, factor.low, factor.high) == pytest.approx((mine.lift, mine.low, mine.high), nan_ok=True)
+        assert np.isnan(factor.effect)
+    assert [factor.usage for factor in theirs if factor.kind == "group"] == [0.3]
 
 
 def test_the_table_is_ordered_from_shared_to_unused(linear_model, codes):

@@ -1,5 +1,6 @@
 """`Codes`: what a model says about a whole data set, as arrays. Left of it is torch, right of it is NumPy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -116,6 +117,42 @@ class Codes:
         """Plain arrays, none of which needs pickle, for one `.npz` file."""
         arrays = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {name: np.asarray(part) for name, part in arrays.items() if part is not None}
+
+    @classmethod
+    def from_values(
+        cls,
+        values: Float[np.ndarray, "sample latent"] | Int[np.ndarray, "sample latent"],
+        labels: Int[np.ndarray, " sample"] | None = None,
+        *,
+        class_names: Sequence[str] | None = None,
+    ) -> "Codes":
+        """Codes of any other library, as far as an array can tell: a latent is active where it is not exactly 0.
+
+        Args:
+            values: one code a row. Of codes without exact zeros every latent is always on: set to 0 what your
+                method counts as off.
+            labels: class index of each row, −1 where it is not known; default: of none.
+            class_names: default: the indices.
+
+        Returns:
+            Codes whose posterior is certain, with the slab at the value (of unit width, which nothing measures), and
+            the use of each latent as its prior.
+
+        >>> codes = Codes.from_values(np.array([[0.0, 2.5], [1.0, 0.0]]), np.array([0, 1]))
+        >>> codes.active().tolist(), codes.class_names
+        ([[False, True], [True, False]], ('0', '1'))
+        """
+        labels = np.full(len(values), UNLABELLED) if labels is None else labels
+        names = range(int(labels.max(initial=UNLABELLED)) + 1) if class_names is None else class_names
+        active = np.asarray(values != 0, dtype=float)
+        return cls(
+            active_probs=active,
+            slab_loc=np.asarray(values, dtype=float),
+            slab_scale=np.ones_like(active),
+            labels=labels,
+            class_names=tuple(map(str, names)),
+            prior_probs=active.mean(axis=0).clip(1e-6, 1 - 1e-6) if len(active) else np.full(active.shape[1:], 0.5),
+        )
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Codes":

@@ -35,7 +35,7 @@ class Factor:
         usage: share of all samples in which it is active.
         lift: P(active | its classes) / P(active), 1 if it says nothing of the class; NaN if no class uses it.
         effect: what switching it off changes where it is active: mean over samples of the summed absolute change of
-            the output, in units of the data (of images: full pixels); 0 if it is never active.
+            the output, in units of the data (of images: full pixels); 0 if it is never active, NaN without a model.
         low: 5 % quantile of its value where it is active (in its own classes, if any).
         high: 95 % quantile.
     """
@@ -55,19 +55,20 @@ class Factor:
 
 
 def explain(
-    model: SparseVAE, codes: Codes, *, threshold: float = ACTIVE_THRESHOLD, seed: int = 0
+    model: SparseVAE | None, codes: Codes, *, threshold: float = ACTIVE_THRESHOLD, seed: int = 0
 ) -> tuple[Factor, ...]:
     """The factor table: a row a latent, ordered by kind and then by what the latent does in all.
 
     Args:
-        model: what ``codes`` come from; its decoder measures the effects.
+        model: what ``codes`` come from; its decoder measures the effects, which are NaN without it.
         codes: held-out codes.
         threshold: a latent is active where its active_probs are above it.
         seed: of the samples on which an effect is measured.
     """
-    if not len(codes) or codes.n_latents != model.n_latents:
+    n_latents = codes.n_latents if model is None else model.n_latents
+    if not len(codes) or codes.n_latents != n_latents:
         raise InputError(
-            f"'codes' of explain must be one or more samples coded by this model of {model.n_latents} latents, "
+            f"'codes' of explain must be one or more samples coded by this model of {n_latents} latents, "
             f"got {len(codes)} of {codes.n_latents} latents."
         )
     kinds, used, sure = latent_kinds(codes, threshold), uses(codes, threshold), decided_uses(codes, threshold)
@@ -98,7 +99,8 @@ def explain(
                 high=float(high),
             )
         )
-    return tuple(sorted(factors, key=lambda factor: (KINDS.index(factor.kind), -factor.usage * factor.effect)))
+    weight = {factor.latent: factor.usage * (1.0 if model is None else factor.effect) for factor in factors}
+    return tuple(sorted(factors, key=lambda factor: (KINDS.index(factor.kind), -weight[factor.latent])))
 
 
 def traverse(
@@ -129,9 +131,11 @@ def format_factors(factors: Iterable[Factor], class_names: Sequence[str]) -> str
     return out.getvalue()
 
 
-def _effect(model: SparseVAE, values: Float[np.ndarray, "sample latent"], latent: int, rows: np.ndarray) -> float:
-    if not len(rows):
-        return 0.0
+def _effect(
+    model: SparseVAE | None, values: Float[np.ndarray, "sample latent"], latent: int, rows: np.ndarray
+) -> float:
+    if model is None or not len(rows):
+        return float("nan") if model is None else 0.0
     off = values[rows].copy()
     off[:, latent] = 0.0
     change = decode_mean(model, torch.from_numpy(values[rows])) - decode_mean(model, torch.from_numpy(off))
