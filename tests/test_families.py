@@ -64,6 +64,7 @@ def test_the_gain_is_that_over_the_same_samples_of_the_baseline():
     assert none.value == none.low == none.high == 0
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_excess_of_more_samples():
     """Nominal 95 %: of 40 sets of 300 samples, at least 33 cover the excess of 60,000 (binomial, 3e-3)."""
     truth = group_sharing(family_codes(99, shared=0.6, n=60_000), NAMES[:3], n_bootstrap=10).excess.value
@@ -71,6 +72,7 @@ def test_the_interval_covers_the_excess_of_more_samples():
     assert sum(one.excess.low <= truth <= one.excess.high for one in found) >= 33
 
 
+@pytest.mark.slow
 def test_groups_that_are_too_many_to_visit_are_drawn(make_codes):
     labels = np.arange(240) % 24
     codes = make_codes(np.eye(24)[labels] * 0.9 + (labels < 8)[:, None] * 0.05, labels)

@@ -13,8 +13,8 @@ from torch.nn.functional import logsigmoid
 from cospike._errors import InputError
 from cospike.data import Split
 from cospike.importance import importance_bounds, latent_worth, n_global_worth
-from cospike.likelihood import bounds
 from cospike.kinds import latent_kinds
+from cospike.likelihood import bounds
 from cospike.model import SparseVAE
 from cospike.spike_slab import SpikeSlab
 

@@ -26,6 +26,7 @@ def test_verdicts_are_t_tests_corrected_by_benjamini_and_hochberg(make_codes):
     assert np.array_equal(decided_uses(codes), expected.reshape(4, 6))
 
 
+@pytest.mark.slow
 def test_of_the_decided_verdicts_few_are_wrong(make_codes):
     """Directional errors are at most 5 % of what is decided, though most means lie close to the threshold."""
     wrong = decided = 0

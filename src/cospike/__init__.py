@@ -3,7 +3,8 @@
 Three nouns: `SpikeSlab`, a distribution; `SparseVAE`, a module; `Codes`, arrays. Five verbs: `fit`,
 `encode_dataset`, `measure`, `explain`, `report`. Left of `Codes` is torch, right of it is NumPy. Read the sources in
 this order: `spike_slab`, `information`, `divergence`, `priors`, `model`, `objective`, `train`, `metrics`,
-`likelihood`, `importance`, `factors`; then `synthetic` and `recovery`, and `benchmark`.
+`likelihood`, `importance`, `kinds`, `factors`, `families`, `attributes`, `associations`, `disentanglement`; then
+`synthetic` and `recovery`, and `benchmark`.
 
 Names load on first use, so that work on arrays alone, and `cospike --help`, never load torch.
 """
@@ -15,10 +16,15 @@ from cospike._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cospike._errors import InputError
+    from cospike.associations import Association, associate
+    from cospike.attributes import measure_attributes
+    from cospike.class_views import Score, measure_disentanglement
     from cospike.codes import Codes
     from cospike.data import Dataset, Split, from_arrays, load_dataset
+    from cospike.disentanglement import monoscore
     from cospike.evaluation import evaluate
     from cospike.factors import Factor, explain, traverse
+    from cospike.families import Sharing, group_sharing
     from cospike.generation import generate
     from cospike.html_report import report
     from cospike.importance import importance_bounds, latent_worth, n_global_worth
@@ -36,10 +42,15 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_errors": ("InputError",),
+    "associations": ("Association", "associate"),
+    "attributes": ("measure_attributes",),
+    "class_views": ("Score", "measure_disentanglement"),
     "codes": ("Codes",),
     "data": ("Dataset", "Split", "from_arrays", "load_dataset"),
+    "disentanglement": ("monoscore",),
     "evaluation": ("evaluate",),
     "factors": ("Factor", "explain", "traverse"),
+    "families": ("Sharing", "group_sharing"),
     "generation": ("generate",),
     "html_report": ("report",),
     "importance": ("importance_bounds", "latent_worth", "n_global_worth"),
@@ -58,6 +69,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Association",
     "Cause",
     "Codes",
     "Dataset",
@@ -66,9 +78,12 @@ __all__ = [
     "Measurement",
     "Objective",
     "Schedule",
+    "Score",
+    "Sharing",
     "SparseVAE",
     "SpikeSlab",
     "Split",
+    "associate",
     "bounds",
     "class_probabilities",
     "encode_dataset",
@@ -77,6 +92,7 @@ __all__ = [
     "fit",
     "from_arrays",
     "generate",
+    "group_sharing",
     "importance_bounds",
     "latent_worth",
     "load",
@@ -84,7 +100,10 @@ __all__ = [
     "make_shapes",
     "make_sparse_linear",
     "measure",
+    "measure_attributes",
+    "measure_disentanglement",
     "measure_recovery",
+    "monoscore",
     "n_global_worth",
     "pairwise_js",
     "report",

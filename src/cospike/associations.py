@@ -1,0 +1,129 @@
+"""What a latent goes with, among attributes that can be measured. Arrays only.
+
+Within a class, and over the samples in which the latent is active: the rank correlation (Spearman) of its value with
+the attribute. A latent that is on in one class only would go with everything that tells classes apart; within a class
+it does not. Many pairs are looked at, so that p-values are corrected over all of them (Benjamini, Hochberg, 1995).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.stats import false_discovery_control, rankdata
+from scipy.stats import t as student
+
+from cospike._errors import InputError
+from cospike.codes import ACTIVE_THRESHOLD, Codes
+
+MIN_SAMPLES = 20
+"""Active samples of a class with a known value, from which a correlation is taken."""
+
+
+@dataclass(frozen=True)
+class Association:
+    """A latent and an attribute.
+
+    Attributes:
+        latent: index of the latent.
+        attribute: name of the attribute.
+        rho_by_class: Spearman's ρ within each class, −1 … 1; NaN where the class has too few samples or none vary.
+        significant_by_class: whether it differs from 0, false discoveries held at 5 % over all pairs and classes.
+        rho: mean over the classes where it is known, each with the weight of its samples.
+        n_classes: in how many classes |ρ| is at least .6, significantly, with the sign of ``rho``.
+    """
+
+    latent: int
+    attribute: str
+    rho_by_class: tuple[float, ...]
+    significant_by_class: tuple[bool, ...]
+    rho: float
+    n_classes: int
+
+
+def associate(
+    codes: Codes,
+    attributes: Mapping[str, Float[np.ndarray, " sample"]],
+    *,
+    threshold: float = ACTIVE_THRESHOLD,
+    strong: float = 0.6,
+) -> tuple[Association, ...]:
+    """Every latent with every attribute, as far as they can be compared; the strongest first.
+
+    Args:
+        codes: held-out codes.
+        attributes: measured on the same samples in the same order; NaN where there is nothing to measure.
+        threshold: a latent is active where its active_probs are above it.
+        strong: the |ρ| from which a class counts in ``n_classes``.
+
+    Raises:
+        InputError: if an attribute is of other samples.
+
+    >>> rng = np.random.default_rng(0)
+    >>> size = rng.normal(size=60)
+    >>> codes = Codes.from_values(np.stack([np.exp(size), rng.normal(size=60)], axis=1), np.repeat([0, 1], 30))
+    >>> best = associate(codes, {"size": size})[0]
+    >>> best.latent, best.rho_by_class, best.n_classes
+    (0, (1.0, 1.0), 2)
+    """
+    for name, values in attributes.items():
+        if values.shape != (len(codes),):
+            raise InputError(
+                f"'attributes' of associate must have a value for each of the {len(codes)} samples of codes, got "
+                f"{values.shape} of {name!r}. Measure the split that was encoded."
+            )
+    names, active = tuple(attributes), codes.active(threshold)
+    shape = (codes.n_latents, len(names), codes.n_classes)
+    rho, n = np.full(shape, np.nan), np.zeros(shape)
+    for label in range(codes.n_classes):
+        rows = np.flatnonzero(codes.labels == label)
+        for k, name in enumerate(names):
+            known = np.isfinite(attributes[name][rows])
+            for latent in np.flatnonzero((active[rows] & known[:, None]).sum(axis=0) >= MIN_SAMPLES):
+                used = rows[active[rows, latent] & known]
+                rho[latent, k, label] = _spearman(codes.slab_loc[used, latent], attributes[name][used])
+                n[latent, k, label] = len(used)
+    significant = _significant(rho, n)
+    found = [
+        _association(latent, name, rho[latent, k], significant[latent, k], n[latent, k], strong)
+        for latent in range(codes.n_latents)
+        for k, name in enumerate(names)
+        if np.isfinite(rho[latent, k]).any()
+    ]
+    return tuple(sorted(found, key=lambda one: -abs(one.rho)))
+
+
+def _association(
+    latent: int,
+    attribute: str,
+    rho: Float[np.ndarray, " class"],
+    significant: Bool[np.ndarray, " class"],
+    n: Float[np.ndarray, " class"],
+    strong: float,
+) -> Association:
+    known = np.isfinite(rho)
+    mean = float(np.average(rho[known], weights=n[known]))
+    with np.errstate(invalid="ignore"):
+        counts = significant & (np.sign(mean) * rho >= strong)
+    return Association(
+        latent, attribute, tuple(map(float, rho)), tuple(map(bool, significant)), mean, int(counts.sum())
+    )
+
+
+def _spearman(x: Float[np.ndarray, " row"], y: Float[np.ndarray, " row"]) -> float:
+    """NaN where one of the two does not vary."""
+    a, b = (rankdata(values) - (len(values) + 1) / 2 for values in (x, y))
+    norm = np.sqrt((a @ a) * (b @ b))
+    return float(np.clip(a @ b / norm, -1, 1)) if norm > 0 else float("nan")
+
+
+def _significant(rho: Float[np.ndarray, "*axes"], n: Float[np.ndarray, "*axes"]) -> Bool[np.ndarray, "*axes"]:
+    """Student's t of the ranks, two-sided; what is not known is not significant, and costs the others nothing."""
+    known = np.isfinite(rho)
+    result = np.zeros(rho.shape, dtype=bool)
+    if known.any():
+        r, degrees = rho[known], n[known] - 2
+        with np.errstate(divide="ignore"):
+            t = np.abs(r) * np.sqrt(degrees / (1 - r**2))
+        result[known] = false_discovery_control(2 * student.sf(t, degrees)) <= 0.05
+    return result
