@@ -40,7 +40,7 @@ def test_train_leaves_a_run_and_prints_measures_and_the_report(tmp_path, capsys)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         "config.json", "weights.safetensors", "state.safetensors", "history.jsonl", "codes.npz", "previews.npz",
-        "metrics.json", "factors.csv", "report.html",
+        "attributes.npz", "metrics.json", "factors.csv", "report.html",
     }  # fmt: skip
 
 

@@ -219,6 +219,24 @@ def test_any_run_gives_a_page(tmp_path, options):
         assert "held-out sample and cannot be judged" in page.text
 
 
+def test_latents_have_the_names_of_attributes_they_go_with(tmp_path):
+    run = make_run(tmp_path / "run", per_class=30)
+    assert "Goes with" not in Page(report(run)).text
+    (codes,) = runs.read_codes(run, ("test",))
+    slant = -codes.slab_loc[:, 0].astype(float)  # of the global latent, upside down
+    noise = np.random.default_rng(5).normal(size=len(codes))
+    runs.save_arrays(
+        run, "attributes.npz", {"slant": slant, "loop_area": noise, "nothing": np.full(len(codes), np.nan)}
+    )
+    page = Page(report(run))
+    assert "Goes with" in page.text
+    assert page.text.count("slant \N{MINUS SIGN}1.00") == 1
+    assert "loop area" not in page.text
+    runs.save_arrays(run, "attributes.npz", {"slant": slant[1:]})
+    with pytest.raises(InputError, match=r"attributes\.npz does not fit codes\.npz .*Or delete it"):
+        report(run)
+
+
 def test_a_model_without_spikes_is_said_to_have_none(tmp_path):
     page = check(report(make_run(tmp_path / "run", probs=np.ones((18, 26)), n_dense=26, objective="vae")))
     assert "All 26 latents are always on" in page.text

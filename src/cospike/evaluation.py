@@ -8,9 +8,13 @@ from typing import Any, NamedTuple, get_args
 
 from cospike import runs
 from cospike._errors import InputError
+from cospike.associations import Association, associate
+from cospike.codes import Codes
 from cospike.factors import Factor, explain, format_factors
 from cospike.likelihood import bounds
 from cospike.metrics import Direction, Measurement, measure
+
+_WORTH_A_NAME = 0.3
 
 
 class Evaluation(NamedTuple):
@@ -49,6 +53,26 @@ def save(run: Path, evaluation: Evaluation) -> None:
     """Write `metrics.json` and `factors.csv`."""
     runs.write_atomic(run / "metrics.json", format_metrics(evaluation.metrics))
     runs.write_atomic(run / "factors.csv", format_factors(evaluation.factors, evaluation.class_names))
+
+
+def names_of_latents(run: Path, codes: Codes) -> dict[int, Association]:
+    """For each latent the attribute that it goes with most, if any: |ρ| ≥ .3, and significant within some class.
+
+    Args:
+        run: the folder of a run; without an `attributes.npz` in it nothing is known.
+        codes: of its held-out samples.
+    """
+    if not (run / "attributes.npz").is_file():
+        return {}
+    try:
+        found = associate(codes, runs.read_arrays(run, "attributes.npz"))
+    except InputError as error:
+        raise InputError(f"{run / 'attributes.npz'} does not fit codes.npz beside it: {error} Or delete it.") from error
+    best: dict[int, Association] = {}
+    for one in found:  # the strongest first
+        if abs(one.rho) >= _WORTH_A_NAME and any(one.significant_by_class):
+            best.setdefault(one.latent, one)
+    return best
 
 
 def format_metrics(metrics: Mapping[str, Measurement]) -> str:

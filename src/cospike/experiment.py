@@ -5,13 +5,14 @@ from inspect import signature
 from pathlib import Path
 
 from cospike._errors import InputError
+from cospike.attributes import attribute_kind, measure_attributes
 from cospike.data import Dataset
 from cospike.evaluation import Evaluation, evaluate
 from cospike.model import SparseVAE
 from cospike.objective import PRESETS, Objective, model_settings
 from cospike.options import DEMO_OBJECTIVES, Options
 from cospike.progress import working
-from cospike.runs import check_folder
+from cospike.runs import check_folder, save_arrays
 from cospike.train import check_objective, fit
 
 _PRICES = ("within", "between", "sharing", "pairwise", "distance", "beta")
@@ -44,6 +45,8 @@ def train_run(
         accelerator=options.accelerator,
     )
     with working(f"measuring {objective.name} on held-out data"):
+        if kind := attribute_kind(data.name, data.shape):
+            save_arrays(out, "attributes.npz", measure_attributes(data.test.x.numpy(), kind=kind))
         return evaluate(out)
 
 

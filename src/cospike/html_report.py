@@ -13,7 +13,7 @@ import jinja2
 
 from cospike import __version__, plots, report_figures, runs
 from cospike._errors import InputError
-from cospike.evaluation import read_metrics
+from cospike.evaluation import names_of_latents, read_metrics
 from cospike.kinds import KINDS
 from cospike.metrics import Measurement, is_earned
 from cospike.report_figures import RunView
@@ -57,14 +57,14 @@ def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
         view = RunView.read(run)
         columns = [_Column.read(Path(folder)) for folder in (run, *compare)]
         with plots.style():
-            html = _render(view, columns)
+            html = _render(run, view, columns)
         runs.write_atomic(run / "report.html", html)
     except OSError as error:
         raise InputError(f"Cannot write the report of {run}: {error.strerror}.") from error
     return run / "report.html"
 
 
-def _render(view: RunView, columns: Sequence[_Column]) -> str:
+def _render(run: Path, view: RunView, columns: Sequence[_Column]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cospike"),
         autoescape=True,
@@ -89,6 +89,7 @@ def _render(view: RunView, columns: Sequence[_Column]) -> str:
         traversals=[(factor, report_figures.traversal(view, factor)) for factor in drawn],
         reconstructions=list(report_figures.reconstructions(view)),
         class_samples=list(report_figures.class_samples(view)),
+        names=names_of_latents(run, view.codes),
         prior_samples=report_figures.prior_samples(view),
         curves=list(report_figures.curves(view.history)),
     )

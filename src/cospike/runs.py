@@ -6,6 +6,7 @@ state.safetensors   weights, optimizer, position and random state: an interrupte
 history.jsonl       a row an epoch
 codes.npz           held-out and training codes
 previews.npz        a few held-out samples
+attributes.npz      what was measured on the held-out samples, such as the slant of a digit
 metrics.json        {name: {value, unit, direction, how}}
 factors.csv         a row a latent
 report.html
@@ -46,6 +47,7 @@ FILES = (
     "report.html",
     "factors.csv",
     "metrics.json",
+    "attributes.npz",
     "previews.npz",
     "codes.npz",
     "history.jsonl",
