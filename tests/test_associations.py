@@ -48,6 +48,7 @@ def test_a_global_a_class_specific_and_a_tempting_latent(coded):
     assert [(one.latent, one.attribute) for one in associate(codes, attributes)][:2] == [(0, "size"), (1, "slant")]
 
 
+@pytest.mark.slow
 def test_false_discoveries_are_held_over_all_pairs():
     """Forty latents and ten attributes that have nothing to do with each other: any verdict at all is rare."""
     rng = np.random.default_rng(1)

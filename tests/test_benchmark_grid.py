@@ -61,6 +61,7 @@ def test_a_grid_leaves_a_row_a_run_and_no_run_folder(tmp_path, trained, capsys):
     assert 0 < by_model["vsc"].values["seconds"] < 60
 
 
+@pytest.mark.slow
 def test_what_has_a_row_is_not_trained_again(tmp_path, trained):
     first = run(tmp_path)
     before = (tmp_path / "rows.jsonl").read_bytes()
@@ -73,6 +74,7 @@ def test_what_has_a_row_is_not_trained_again(tmp_path, trained):
     assert set(before.splitlines()) < set((tmp_path / "rows.jsonl").read_bytes().splitlines())
 
 
+@pytest.mark.slow
 def test_after_a_stop_between_runs_only_the_missing_ones_are_trained(tmp_path, trained, monkeypatch):
     def stop(job):
         if len(trained) == 2:
@@ -91,6 +93,7 @@ def test_after_a_stop_between_runs_only_the_missing_ones_are_trained(tmp_path, t
     assert kept.items() <= {cell: asdict(row) for cell, row in read_rows(tmp_path).items()}.items()
 
 
+@pytest.mark.slow
 def test_a_changed_recipe_is_trained_anew_and_replaces_its_rows(tmp_path, trained, monkeypatch):
     first = {row.cell: row for row in run(tmp_path).rows}
     trained.clear()
@@ -103,6 +106,7 @@ def test_a_changed_recipe_is_trained_anew_and_replaces_its_rows(tmp_path, traine
     assert second[trained[0]].values["neg_elbo"] != first[trained[0]].values["neg_elbo"]
 
 
+@pytest.mark.slow
 def test_rows_of_another_grid_stay_but_are_not_shown(tmp_path, trained):
     run(tmp_path)
     done = run(tmp_path, replace(GRID, models=("vsc",), seeds=1))
@@ -110,6 +114,7 @@ def test_rows_of_another_grid_stay_but_are_not_shown(tmp_path, trained):
     assert len(read_rows(tmp_path)) == 4
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was(tmp_path, digits, monkeypatch, trained):
     """A finished run folder without a row is measured, not trained; one of other settings is replaced."""
     from cospike.model import SparseVAE
@@ -189,6 +194,7 @@ def test_a_second_process_is_refused(tmp_path):
     assert not (tmp_path / "rows.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_without_data_the_last_grid_is_done_again(tmp_path):
     with pytest.raises(InputError, match="must be named the first time"):
         find_grid(tmp_path)

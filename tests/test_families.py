@@ -54,6 +54,7 @@ def test_what_all_classes_share_makes_no_family():
     assert abs(group_sharing(codes, NAMES[:3]).excess.value) < 0.05
 
 
+@pytest.mark.slow
 def test_the_gain_is_that_over_the_same_samples_of_the_baseline():
     codes, plain = family_codes(0, shared=0.9), family_codes(1, shared=0.4)
     sharing, other = (group_sharing(one, NAMES[:3]) for one in (codes, plain))

@@ -205,6 +205,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
 def test_any_run_gives_a_page(tmp_path, options):
     page = check(report(make_run(tmp_path / "run", **options)))
