@@ -72,5 +72,19 @@ def test_what_cannot_be_compared_is_left_out():
 
 
 def test_attributes_of_other_samples_are_refused(coded):
-    with pytest.raises(ValueError, match=r"for each of the 600 samples of codes, got \(5,\) of 'size'"):
+    with pytest.raises(
+        ValueError, match=r"for each of the 600 samples of codes, got float64 of shape \(5,\) for 'size'"
+    ):
         associate(coded[0], {"size": np.zeros(5)})
+    with pytest.raises(ValueError, match=r"must be a number .*got <U5 of shape \(600,\) for 'word'"):
+        associate(coded[0], {"word": np.full(600, "thick")})
+
+
+def test_gaps_of_one_attribute_cost_the_others_nothing(coded):
+    codes, attributes = coded
+    gaps = np.where(np.arange(600) % 3, attributes["size"], np.nan)
+    found = {(one.latent, one.attribute): one for one in associate(codes, attributes | {"gaps": gaps})}
+    alone = {(one.latent, one.attribute): one for one in associate(codes, attributes)}
+    assert found[0, "size"].rho_by_class == alone[0, "size"].rho_by_class
+    rows = (codes.labels == 1) & np.isfinite(gaps)
+    assert found[0, "gaps"].rho_by_class[1] == pytest.approx(stats.spearmanr(codes.slab_loc[rows, 0], gaps[rows])[0])

@@ -9,8 +9,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from cospike import metrics, runs
+from cospike import html_report, metrics, runs
 from cospike._errors import InputError
+from cospike._files import write_atomic
 from cospike.codes import Codes
 from cospike.evaluation import evaluate
 from cospike.html_report import report
@@ -76,7 +77,7 @@ def make_run(
     terms = {"loss": 9.0, "within": 1.0, "validation_loss": 8.0, "validation_within": 1.0}
     history = [{"epoch": epoch, "seconds": 1.0, **terms} for epoch in (1, 2)]
     folder.mkdir(parents=True)
-    runs.write_atomic(folder / "config.json", json.dumps(config))
+    write_atomic(folder / "config.json", json.dumps(config))
     runs.save_tensors(folder, "weights.safetensors", model.state_dict())
     runs.save_codes(folder, {"test": codes, "train": codes})
     runs.write_history(folder, history)
@@ -236,6 +237,12 @@ def test_latents_have_the_names_of_attributes_they_go_with(tmp_path):
     runs.save_arrays(run, "attributes.npz", {"slant": slant[1:]})
     with pytest.raises(InputError, match=r"attributes\.npz does not fit codes\.npz .*Or delete it"):
         report(run)
+    runs.save_arrays(run, "attributes.npz", {"slant": np.full(len(codes), "steep")})
+    with pytest.raises(InputError, match=r"attributes\.npz does not fit codes\.npz .*got <U5 .*Or delete it"):
+        report(run)
+    (run / "attributes.npz").write_bytes((run / "attributes.npz").read_bytes()[:40])
+    with pytest.raises(InputError, match=r"attributes\.npz .*is damaged"):
+        report(run)
 
 
 def test_a_model_without_spikes_is_said_to_have_none(tmp_path):
@@ -274,7 +281,7 @@ def test_runs_stand_side_by_side_and_the_best_is_marked(tmp_path):
     assert not (dead / "report.html").exists()
     config = runs.read_config(dead)
     config["training"]["epochs"] = 99
-    runs.write_atomic(dead / "config.json", json.dumps(config))
+    write_atomic(dead / "config.json", json.dumps(config))
     page = check(report(run, compare=[dead]))
     assert "the runs differ in training.epochs: compare with care" in page.text
 
@@ -294,7 +301,7 @@ def test_what_is_no_run_is_refused_in_a_line(tmp_path):
 def change_config(run, change):
     config = json.loads((run / "config.json").read_text())
     change(config)
-    runs.write_atomic(run / "config.json", json.dumps(config))
+    write_atomic(run / "config.json", json.dumps(config))
 
 
 def change_previews(run, **arrays):
@@ -310,7 +317,7 @@ def change_codes(run):
 def change_metrics(run, change):
     stored = {name: asdict(one) for name, one in evaluate(run).metrics.items()}
     change(stored)
-    runs.write_atomic(run / "metrics.json", json.dumps(stored))
+    write_atomic(run / "metrics.json", json.dumps(stored))
 
 
 ROW = {"epoch": 1, "seconds": 1.0, "loss": 1.0, "validation_loss": 1.0}
@@ -375,7 +382,7 @@ def test_a_folder_that_cannot_be_written_is_refused_in_a_line(tmp_path, monkeypa
         raise PermissionError(13, "Permission denied")
 
     run = make_run(tmp_path / "run")
-    monkeypatch.setattr(runs, "write_atomic", refuse)
+    monkeypatch.setattr(html_report, "write_atomic", refuse)
     with pytest.raises(InputError, match="Permission denied"):
         report(run)
 

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import os
 import struct
 import tracemalloc
 
@@ -8,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as hnp
 
-from cospike import idx
 from cospike._errors import InputError
 from cospike.idx import encode_idx, read_idx, write_idx
 
@@ -62,7 +62,7 @@ def test_an_interrupted_write_keeps_the_old_file(tmp_path, monkeypatch):
     def fail(descriptor):
         raise OSError("disk full")
 
-    monkeypatch.setattr(idx.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         write_idx(path, np.ones(3, np.uint8))
     assert read_idx(path).sum() == 0

@@ -19,20 +19,6 @@ CONFIG = {
 }
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    runs.write_atomic(path, "old")
-
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(runs.os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        runs.write_atomic(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_an_existing_run_needs_a_flag(tmp_path):
     run = tmp_path / "run"
     assert runs.open_run(run, CONFIG) is False

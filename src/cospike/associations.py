@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from scipy.stats import false_discovery_control, rankdata
 from scipy.stats import t as student
 
@@ -43,7 +43,7 @@ class Association:
 
 def associate(
     codes: Codes,
-    attributes: Mapping[str, Float[np.ndarray, " sample"]],
+    attributes: Mapping[str, Shaped[np.ndarray, " sample"]],
     *,
     threshold: float = ACTIVE_THRESHOLD,
     strong: float = 0.6,
@@ -57,7 +57,7 @@ def associate(
         strong: the |ρ| from which a class counts in ``n_classes``.
 
     Raises:
-        InputError: if an attribute is of other samples.
+        InputError: if an attribute is of other samples, or no number.
 
     >>> rng = np.random.default_rng(0)
     >>> size = rng.normal(size=60)
@@ -67,22 +67,28 @@ def associate(
     (0, (1.0, 1.0), 2)
     """
     for name, values in attributes.items():
-        if values.shape != (len(codes),):
+        if values.shape != (len(codes),) or values.dtype.kind not in "fiub":
             raise InputError(
-                f"'attributes' of associate must have a value for each of the {len(codes)} samples of codes, got "
-                f"{values.shape} of {name!r}. Measure the split that was encoded."
+                f"'attributes' of associate must be a number for each of the {len(codes)} samples of codes, got "
+                f"{values.dtype} of shape {values.shape} for {name!r}. Measure the split that was encoded."
             )
+    if not attributes:
+        return ()
     names, active = tuple(attributes), codes.active(threshold)
+    table = np.stack([values.astype(float) for values in attributes.values()], axis=1)
     shape = (codes.n_latents, len(names), codes.n_classes)
     rho, n = np.full(shape, np.nan), np.zeros(shape)
     for label in range(codes.n_classes):
         rows = np.flatnonzero(codes.labels == label)
-        for k, name in enumerate(names):
-            known = np.isfinite(attributes[name][rows])
-            for latent in np.flatnonzero((active[rows] & known[:, None]).sum(axis=0) >= MIN_SAMPLES):
-                used = rows[active[rows, latent] & known]
-                rho[latent, k, label] = _spearman(codes.slab_loc[used, latent], attributes[name][used])
-                n[latent, k, label] = len(used)
+        for latent in np.flatnonzero(active[rows].sum(axis=0) >= MIN_SAMPLES):
+            on = rows[active[rows, latent]]
+            known = np.isfinite(table[on])
+            n[latent, :, label] = known.sum(axis=0)
+            for group in np.unique(known, axis=1).T:  # of attributes that are known in the same samples
+                columns = (known == group[:, None]).all(axis=0)
+                if group.sum() >= MIN_SAMPLES:
+                    used = on[group]
+                    rho[latent, columns, label] = _spearman(codes.slab_loc[used, latent], table[used][:, columns])
     significant = _significant(rho, n)
     found = [
         _association(latent, name, rho[latent, k], significant[latent, k], n[latent, k], strong)
@@ -110,11 +116,11 @@ def _association(
     )
 
 
-def _spearman(x: Float[np.ndarray, " row"], y: Float[np.ndarray, " row"]) -> float:
+def _spearman(x: Shaped[np.ndarray, " row"], columns: Float[np.ndarray, "row column"]) -> Float[np.ndarray, " column"]:
     """NaN where one of the two does not vary."""
-    a, b = (rankdata(values) - (len(values) + 1) / 2 for values in (x, y))
-    norm = np.sqrt((a @ a) * (b @ b))
-    return float(np.clip(a @ b / norm, -1, 1)) if norm > 0 else float("nan")
+    a, b = (rankdata(values, axis=0) - (len(values) + 1) / 2 for values in (x, columns))
+    norm = np.sqrt((a @ a) * np.square(b).sum(axis=0))
+    return np.asarray(np.clip(np.divide(a @ b, norm, out=np.full(len(norm), np.nan), where=norm > 0), -1, 1))
 
 
 def _significant(rho: Float[np.ndarray, "*axes"], n: Float[np.ndarray, "*axes"]) -> Bool[np.ndarray, "*axes"]:

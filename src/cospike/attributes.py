@@ -5,17 +5,17 @@ is kept in the cache, by the content of the images. Arrays only.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import joblib
 import numpy as np
 from jaxtyping import Real
 
 from cospike._errors import InputError
+from cospike._files import format_arrays, parse_arrays, write_atomic
 from cospike.morphology import Attributes, Images, measure_clothes, measure_strokes
 from cospike.sources import cache_folder
 
@@ -115,7 +115,8 @@ def measure_attributes(
     attributes = _measure(images, chosen, jobs)
     if cache:
         with suppress(OSError):  # then it is measured anew the next time
-            _write(path, attributes)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, format_arrays(attributes))
     return attributes
 
 
@@ -176,22 +177,8 @@ def _cached_at(images: Images, kind: str) -> Path:
 def _read(path: Path, kind: str, n: int) -> Attributes | None:
     """What is kept at ``path``; None if that is nothing, or not what it should be."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            attributes = {name: arrays[name] for name in UNITS[kind]}
-    except Exception:  # a damaged archive raises anything from KeyError to NotImplementedError
+        arrays = parse_arrays(path.read_bytes())
+    except (OSError, ValueError):
         return None
-    fine = all(values.shape == (n,) and values.dtype == np.float64 for values in attributes.values())
-    return attributes if fine else None
-
-
-def _write(path: Path, attributes: Attributes) -> None:
-    """The whole file or nothing; without fsync, since a file that a power cut has emptied is passed over."""
-    arrays: dict[str, Any] = {**attributes}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    fine = all(values.shape == (n,) and values.dtype == np.float64 for values in arrays.values())
+    return arrays if fine and arrays.keys() == UNITS[kind].keys() else None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 from cospike import runs
 from cospike._errors import InputError
+from cospike._files import write_atomic
 from cospike.associations import Association, associate
 from cospike.codes import Codes
 from cospike.factors import Factor, explain, format_factors
@@ -51,8 +52,8 @@ def evaluate(run: str | Path, *, write: bool = True) -> Evaluation:
 
 def save(run: Path, evaluation: Evaluation) -> None:
     """Write `metrics.json` and `factors.csv`."""
-    runs.write_atomic(run / "metrics.json", format_metrics(evaluation.metrics))
-    runs.write_atomic(run / "factors.csv", format_factors(evaluation.factors, evaluation.class_names))
+    write_atomic(run / "metrics.json", format_metrics(evaluation.metrics))
+    write_atomic(run / "factors.csv", format_factors(evaluation.factors, evaluation.class_names))
 
 
 def names_of_latents(run: Path, codes: Codes) -> dict[int, Association]:

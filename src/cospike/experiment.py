@@ -15,6 +15,7 @@ from cospike.progress import working
 from cospike.runs import check_folder, save_arrays
 from cospike.train import check_objective, fit
 
+_MAX_COLUMNS = 200  # of a table, as attributes: more correlations than a report can wait for
 _PRICES = ("within", "between", "sharing", "pairwise", "distance", "beta")
 
 
@@ -45,7 +46,8 @@ def train_run(
         accelerator=options.accelerator,
     )
     with working(f"measuring {objective.name} on held-out data"):
-        if kind := attribute_kind(data.name, data.shape):
+        kind = attribute_kind(data.name, data.shape)
+        if kind and (kind != "columns" or data.shape[0] <= _MAX_COLUMNS):
             save_arrays(out, "attributes.npz", measure_attributes(data.test.x.numpy(), kind=kind))
         return evaluate(out)
 

@@ -13,6 +13,7 @@ import jinja2
 
 from cospike import __version__, plots, report_figures, runs
 from cospike._errors import InputError
+from cospike._files import write_atomic
 from cospike.evaluation import names_of_latents, read_metrics
 from cospike.kinds import KINDS
 from cospike.metrics import Measurement, is_earned
@@ -58,7 +59,7 @@ def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
         columns = [_Column.read(Path(folder)) for folder in (run, *compare)]
         with plots.style():
             html = _render(run, view, columns)
-        runs.write_atomic(run / "report.html", html)
+        write_atomic(run / "report.html", html)
     except OSError as error:
         raise InputError(f"Cannot write the report of {run}: {error.strerror}.") from error
     return run / "report.html"

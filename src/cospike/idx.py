@@ -13,7 +13,6 @@ import gzip
 import hashlib
 import io
 import math
-import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cospike._errors import InputError
+from cospike._files import write_atomic
 
 MEMBERS = (
     "train-images-idx3-ubyte.gz",
@@ -136,15 +136,7 @@ def write_idx(path: Path, array: UInt8[np.ndarray, "..."]) -> None:
     data = encode_idx(array)
     if path.suffix == ".gz":
         data = gzip.compress(data, compresslevel=1, mtime=0)  # level 1: twice as fast, a tenth larger
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomic(path, data)
 
 
 @contextmanager

@@ -25,8 +25,8 @@ from cospike.kinds import GLOBAL_KINDS, OWN_KINDS, latent_kinds, uses
 
 N_PAIRS = 200_000
 PROBE_ROWS = 10_000
-K_LATENTS = (1, 2, 5)
-N_LABELS = (10, 100, 1000)
+K_LATENTS = {"probe_1_latent": 1, "probe_2_latents": 2, "probe_5_latents": 5}
+N_LABELS = {f"probe_{n}_labels": n for n in (10, 100, 1000)}
 
 Direction: TypeAlias = Literal["higher", "lower", "neither"]
 _PAIRS = f"{N_PAIRS:,} pairs (a sample drawn from all, then its partner)"
@@ -72,22 +72,22 @@ DEFINITIONS: dict[str, tuple[str, Direction, str]] = {
         f"accuracy of the {probes.N_NEIGHBOURS} nearest neighbours ({_FITTED}) {_ON_CODES}",
     ),
     **{
-        f"probe_{k}_latent{'s' * (k > 1)}": (
+        name: (
             "fraction",
             "higher",
-            f"balanced accuracy of telling a class from the rest by its {k} best latent{'s' * (k > 1)}, mean over "
+            f"balanced accuracy of telling a class from the rest by the {k} latents that differ most, mean over "
             f"classes, by logistic regression (equal weights, {_FITTED}); chance: 0.5; {_ON_CODES}",
         )
-        for k in K_LATENTS
+        for name, k in K_LATENTS.items()
     },
     **{
-        f"probe_{n}_labels": (
+        name: (
             "fraction",
             "higher",
             f"accuracy of a logistic regression (standardised, C = 1) fitted on {n} training rows, the classes as "
             f"equal as can be; mean of {probes.N_DRAWS} draws of the rows, stderr over the draws; {_ON_CODES}",
         )
-        for n in N_LABELS
+        for name, n in N_LABELS.items()
     },
 }
 """Unit, better direction and definition of every measure; a suffixed name has those of its stem."""
@@ -279,9 +279,9 @@ def _probes(codes: Codes, train: Codes, threshold: float, seed: int) -> dict[str
     }
     scores["probe_neighbours"] = probes.neighbour_accuracy(fitted, held_out)
     if np.isin(codes.labels, train.labels).any() and len(np.unique(codes.labels)) > 1:
-        for k in K_LATENTS:
-            scores[f"probe_{k}_latent{'s' * (k > 1)}"] = probes.sparse_accuracy(fitted, held_out, n_columns=k)
-    for n in N_LABELS:
+        for name, k in K_LATENTS.items():
+            scores[name] = probes.sparse_accuracy(fitted, held_out, n_columns=k)
+    for name, n in N_LABELS.items():
         if len(np.unique(train.labels)) <= n <= len(train):  # every class has a label
-            scores[f"probe_{n}_labels"] = probes.few_labels_accuracy(fitted, held_out, n_labels=n, seed=seed)
+            scores[name] = probes.few_labels_accuracy(fitted, held_out, n_labels=n, seed=seed)
     return scores

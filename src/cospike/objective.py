@@ -19,7 +19,7 @@ e = early_dense: free ones would take what the sparse ones are there to tell.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from inspect import signature
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -31,7 +31,7 @@ from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.information import SpikeInformation, pairwise_js, prior_information, spike_information
 from cospike.model import Output
 from cospike.schedule import Schedule
-from cospike.spike_slab import Spikes, slab_kl
+from cospike.spike_slab import Spikes, check_spikes, slab_kl
 
 
 class Terms(NamedTuple):
@@ -104,10 +104,7 @@ class Objective:
                 raise InputError(
                     f"'{name}' of Objective must go between 0 and 1, got {ends.start} … {ends.end}. It is a share."
                 )
-        if self.spikes not in get_args(Spikes):
-            raise InputError(
-                f"Unknown spikes {self.spikes!r} of Objective. {did_you_mean(self.spikes, get_args(Spikes))}"
-            )
+        check_spikes(self.spikes, "Objective")
 
     @classmethod
     def vae(cls, *, beta: float = 1.0) -> "Objective":
@@ -130,13 +127,8 @@ class Objective:
         Nothing is charged for the choice of a pseudo-input; sparsity is that of the mean over latents (supplement).
         Spikes are relaxed, as in VSC: with exact ones, this objective alone does worse (docs/design page 7).
         """
-        return cls(
-            name="vsc-pseudo-inputs",
-            between=0.0,
-            pooled=True,
-            spikes="relaxed",
-            slab_warm_up=Schedule(0.0, 1.0, begin=0.2, until=0.5),
-        )
+        slabs_last = Schedule(0.0, 1.0, begin=0.2, until=0.5)
+        return cls(name="vsc-pseudo-inputs", between=0.0, pooled=True, spikes="relaxed", slab_warm_up=slabs_last)
 
     @classmethod
     def paper(cls, *, pairwise: float = 1000.0, distance: bool = False) -> "Objective":

@@ -13,13 +13,10 @@ report.html
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from safetensors import SafetensorError
@@ -28,6 +25,7 @@ from safetensors.torch import save as format_tensors
 from torch import Tensor
 
 from cospike._errors import InputError
+from cospike._files import format_arrays, parse_arrays, write_atomic
 from cospike.codes import Codes
 from cospike.model import SparseVAE
 
@@ -55,24 +53,6 @@ FILES = (
     "weights.safetensors",
     "config.json",
 )
-
-
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write a file whole or not at all: a temporary file beside it, fsync, rename."""
-    data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):  # a full disk does not say which file it was
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
 
 
 def open_run(run: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> bool:
@@ -205,18 +185,15 @@ def read_history(run: str | Path) -> list[dict[str, Any]]:
 
 def save_arrays(run: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
     """Write plain arrays into one `.npz` file."""
-    buffer = BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_atomic(run / name, buffer.getvalue())
+    write_atomic(run / name, format_arrays(arrays))
 
 
 def read_arrays(run: str | Path, name: str) -> dict[str, np.ndarray]:
     """The arrays of a `.npz` file; objects that would need pickle are refused."""
     content = _read(Path(run), name)
     try:
-        with np.load(BytesIO(content), allow_pickle=False) as file:
-            return dict(file)
-    except (ValueError, TypeError, BadZipFile, EOFError, OSError) as error:
+        return parse_arrays(content)
+    except ValueError as error:
         raise InputError(f"{Path(run) / name} is damaged: {error}.") from error
 
 
@@ -273,9 +250,3 @@ def _check_same(old: dict[str, Any], new: dict[str, Any], run: Path, path: str =
                 f"Cannot resume {run} with another {path}{key}: it was started with {before}, got {now}. "
                 "Give the same settings, or start anew with --overwrite."
             )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -122,10 +122,7 @@ class SpikeSlab(Distribution):
         alone. A latent that never switches off (`ALWAYS_ON_LOGIT`) has no gradient in its spike.
         """
         shape = self._extended_shape(sample_shape)
-        if spikes not in get_args(Spikes):
-            raise InputError(
-                f"Unknown spikes {spikes!r} of SpikeSlab.rsample. {did_you_mean(spikes, get_args(Spikes))}"
-            )
+        check_spikes(spikes, "SpikeSlab.rsample")
         probs, uniform = self.active_probs, self._uniform(shape, generator)
         spike = (uniform <= probs).to(probs.dtype)
         if spikes == "second-order":
@@ -142,6 +139,12 @@ class SpikeSlab(Distribution):
 
     def _slab(self, shape: Size, generator: Generator | None) -> Tensor:
         return torch.addcmul(self.loc, self.scale, self.loc.new_empty(shape).normal_(generator=generator))
+
+
+def check_spikes(spikes: str, of: str) -> None:
+    """Refuse what is no way through a spike, in the name of the callable that was given it."""
+    if spikes not in get_args(Spikes):
+        raise InputError(f"Unknown spikes {spikes!r} of {of}. {did_you_mean(spikes, get_args(Spikes))}")
 
 
 def spike_kl(q: SpikeSlab, p: SpikeSlab) -> Float[Tensor, "*shape"]:

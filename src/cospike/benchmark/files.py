@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from cospike._errors import InputError, did_you_mean
+from cospike._files import write_atomic
 from cospike.benchmark.recipes import MODELS
 from cospike.model import SparseVAE
-from cospike.runs import write_atomic
 
 _TRAINING = ("epochs", "batch_size", "learning_rate")
 _DIGITS = 6  # significant ones, of a value in a row

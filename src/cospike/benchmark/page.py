@@ -16,12 +16,12 @@ import jinja2
 import numpy as np
 
 from cospike import plots
+from cospike._files import write_atomic
 from cospike.benchmark.aggregate import Comparison, Interval, compare_frontiers, mean_interval
 from cospike.benchmark.files import Row
 from cospike.benchmark.frontier import Mark, frontier_figure
 from cospike.benchmark.recipes import FAMILIES, MODELS
 from cospike.metrics import Measurement, is_earned
-from cospike.runs import write_atomic
 
 COLUMNS = {
     "neg_elbo": "\N{MINUS SIGN}ELBO",
