@@ -65,6 +65,29 @@ def test_a_class_on_both_sides_of_the_threshold_is_undecided(linear_model, codes
     assert (wavering.kind, wavering.classes) == ("group", ("class 6", "class 0"))
 
 
+def test_codes_of_another_library_may_have_byte_labels_or_none():
+    z = np.array([[0.0, 1.0], [2.0, 0.0]])
+    assert Codes.from_values(z, np.array([0, 3], dtype=np.uint8)).class_names == ("0", "1", "2", "3")
+    assert Codes.from_values(z).labels.tolist() == [-1, -1]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("values", "labels", "message"),
+    [
+        ([1.0, 2.0], None, r"'values' of Codes.from_values .*got float64 of shape \(2,\)"),
+        ([["a"]], None, "'values' of Codes.from_values must be finite numbers"),
+        ([[np.nan]], None, "without NaN"),
+        ([[1.0]], ["cat"], "'labels' of Codes.from_values must be 1 class indices, got <U3"),
+        ([[1.0]], [0, 1], r"got int64 of shape \(2,\)"),
+        ([[1.0]], [0.5], "got float64"),
+    ],
+)
+def test_what_is_no_code_of_another_library_is_refused(values, labels, message):
+    with pytest.raises(ValueError, match=message):
+        Codes.from_values(values, labels)
+
+
 def test_codes_of_another_library_have_all_but_effects(linear_model, codes):
     """The same values as a plain array: the same table, but for what only a decoder can tell."""
     foreign = Codes.from_values(codes.values(), codes.labels, class_names=codes.class_names)

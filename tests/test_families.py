@@ -78,7 +78,7 @@ def test_groups_that_are_too_many_to_visit_are_drawn(make_codes):
     labels = np.arange(240) % 24
     codes = make_codes(np.eye(24)[labels] * 0.9 + (labels < 8)[:, None] * 0.05, labels)
     sharing = group_sharing(codes, codes.class_names[:8], n_bootstrap=10)  # of 735,471 groups
-    assert sharing.p_value < 0.01
+    assert sharing.p_value == 1 / 2_001  # itself among those drawn: never 0
     assert sharing == group_sharing(codes, codes.class_names[:8], n_bootstrap=10)
 
 
@@ -89,11 +89,20 @@ def test_groups_that_are_too_many_to_visit_are_drawn(make_codes):
         (("sandal",), "must be 2 … 5 of the 6 classes"),
         (NAMES, "A group needs classes beside it"),
         ((), "got none"),
+        ("boot", "must be names of classes, got 'boot'"),
     ],
 )
 def test_a_group_that_cannot_be_tested_is_refused(group, message):
     with pytest.raises(ValueError, match=message):
         group_sharing(family_codes(0, shared=0.5), group)
+
+
+def test_two_classes_make_no_group_and_one_resample_no_interval():
+    codes = family_codes(0, shared=0.5)
+    with pytest.raises(ValueError, match="at least three classes with samples, got 2"):
+        group_sharing(codes.select(codes.labels < 2), NAMES[:2])
+    with pytest.raises(ValueError, match="'n_bootstrap' of group_sharing must be at least 2, got 1"):
+        group_sharing(codes, NAMES[:2], n_bootstrap=1)
 
 
 def test_a_baseline_of_other_samples_is_refused():

@@ -106,6 +106,17 @@ def test_second_order_gradients_are_unbiased_for_quadratic_functions(logit):
     assert (drawn.mean() - gamma * (1 - gamma) * per_gamma).abs() < 5 * drawn.std() / math.sqrt(n)
 
 
+@pytest.mark.parametrize("spikes", ["second-order", "straight-through", "relaxed"])
+def test_infinite_logits_are_drawn_as_they_say(spikes):
+    logits = torch.tensor([-math.inf, math.inf], requires_grad=True)
+    z = SpikeSlab(logits, torch.ones(2), torch.full((2,), 0.1)).rsample((50,), spikes=spikes)
+    z.sum().backward()
+    assert logits.grad.isfinite().all()
+    if spikes != "relaxed":
+        assert z[:, 0].eq(0).all()
+    assert z[:, 1].min() > 0.3
+
+
 def test_second_order_gradients_vary_less_than_relaxed_ones():
     def spread(**how):
         return spike_gradients(-1.0, lambda v, w: torch.cos(v + w), 100_000, **how)[0].std()

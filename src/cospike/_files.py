@@ -44,7 +44,7 @@ def parse_arrays(content: bytes) -> dict[str, np.ndarray]:
         with np.load(BytesIO(content), allow_pickle=False) as file:
             return dict(file)
     except Exception as error:  # zipfile and numpy meet flipped bytes with anything, KeyError to NotImplementedError
-        raise ValueError(f"{error}" or type(error).__name__) from error
+        raise ValueError("it is no whole archive of plain NumPy arrays") from error
 
 
 def _umask() -> int:

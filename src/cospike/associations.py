@@ -30,7 +30,7 @@ class Association:
         rho_by_class: Spearman's ρ within each class, −1 … 1; NaN where the class has too few samples or none vary.
         significant_by_class: whether it differs from 0, false discoveries held at 5 % over all pairs and classes.
         rho: mean over the classes where it is known, each with the weight of its samples.
-        n_classes: in how many classes |ρ| is at least .6, significantly, with the sign of ``rho``.
+        n_classes: in how many classes |ρ| is strong (from .6, by default), significantly, with the sign of ``rho``.
     """
 
     latent: int
@@ -66,6 +66,7 @@ def associate(
     >>> best.latent, best.rho_by_class, best.n_classes
     (0, (1.0, 1.0), 2)
     """
+    attributes = {name: np.asarray(values) for name, values in attributes.items()}
     for name, values in attributes.items():
         if values.shape != (len(codes),) or values.dtype.kind not in "fiub":
             raise InputError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer, Real
 
 from cospike._errors import InputError
 from cospike._types import UNLABELLED, ClassLatent, Labels, SampleLatent, SampleLatentMask
@@ -121,8 +121,8 @@ class Codes:
     @classmethod
     def from_values(
         cls,
-        values: Float[np.ndarray, "sample latent"] | Int[np.ndarray, "sample latent"],
-        labels: Int[np.ndarray, " sample"] | None = None,
+        values: Real[np.ndarray, "sample latent"],
+        labels: Integer[np.ndarray, " sample"] | None = None,
         *,
         class_names: Sequence[str] | None = None,
     ) -> "Codes":
@@ -142,7 +142,19 @@ class Codes:
         >>> codes.active().tolist(), codes.class_names
         ([[False, True], [True, False]], ('0', '1'))
         """
-        labels = np.full(len(values), UNLABELLED) if labels is None else labels
+        values = np.asarray(values)
+        if values.ndim != 2 or values.dtype.kind not in "fiub" or not np.isfinite(values).all():
+            raise InputError(
+                "'values' of Codes.from_values must be finite numbers [sample, latent], got "
+                f"{values.dtype} of shape {values.shape}. Give a matrix with a row a sample, without NaN."
+            )
+        labels = np.full(len(values), UNLABELLED) if labels is None else np.asarray(labels)
+        if labels.shape != values.shape[:1] or labels.dtype.kind not in "iu":
+            raise InputError(
+                f"'labels' of Codes.from_values must be {len(values)} class indices, got {labels.dtype} of shape "
+                f"{labels.shape}. np.unique(labels, return_inverse=True) makes names and indices of names."
+            )
+        labels = labels.astype(np.int64)  # an unsigned byte could not say "not known"
         names = range(int(labels.max(initial=UNLABELLED)) + 1) if class_names is None else class_names
         active = np.asarray(values != 0, dtype=float)
         return cls(

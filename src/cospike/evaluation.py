@@ -38,12 +38,10 @@ def evaluate(run: str | Path, *, write: bool = True) -> Evaluation:
     test, train = runs.read_codes(run)
     if {codes.n_latents for codes in (test, train)} != {model.n_latents} or test.class_names != model.class_names:
         raise InputError(f"{run / 'codes.npz'} does not fit config.json beside it: other latents or classes.")
-    seconds = sum(row["seconds"] for row in runs.read_history(run))
-    metrics = {
-        **measure(test, train=train),
-        **bounds(model, test),
-        "seconds": Measurement(round(seconds, 2), "seconds", "lower", "training, all epochs, with validation"),
-    }
+    metrics = measure(test, train=train) | bounds(model, test)
+    if history := runs.read_history(run):
+        seconds = round(sum(row["seconds"] for row in history), 2)
+        metrics["seconds"] = Measurement(seconds, "seconds", "lower", "training, all epochs, with validation")
     evaluation = Evaluation(metrics, explain(model, test), test.class_names)
     if write:
         save(run, evaluation)
@@ -63,12 +61,14 @@ def names_of_latents(run: Path, codes: Codes) -> dict[int, Association]:
         run: the folder of a run; without an `attributes.npz` in it nothing is known.
         codes: of its held-out samples.
     """
-    if not (run / "attributes.npz").is_file():
+    path = run / "attributes.npz"
+    if not path.is_file():
         return {}
+    attributes = runs.read_arrays(run, path.name)
     try:
-        found = associate(codes, runs.read_arrays(run, "attributes.npz"))
+        found = associate(codes, attributes)
     except InputError as error:
-        raise InputError(f"{run / 'attributes.npz'} does not fit codes.npz beside it: {error} Or delete it.") from error
+        raise InputError(f"{path} does not fit codes.npz beside it: {error} The report does without it.") from error
     best: dict[int, Association] = {}
     for one in found:  # the strongest first
         if abs(one.rho) >= _WORTH_A_NAME and any(one.significant_by_class):

@@ -5,17 +5,15 @@ from inspect import signature
 from pathlib import Path
 
 from cospike._errors import InputError
-from cospike.attributes import attribute_kind, measure_attributes
 from cospike.data import Dataset
 from cospike.evaluation import Evaluation, evaluate
 from cospike.model import SparseVAE
 from cospike.objective import PRESETS, Objective, model_settings
 from cospike.options import DEMO_OBJECTIVES, Options
 from cospike.progress import working
-from cospike.runs import check_folder, save_arrays
+from cospike.runs import check_folder
 from cospike.train import check_objective, fit
 
-_MAX_COLUMNS = 200  # of a table, as attributes: more correlations than a report can wait for
 _PRICES = ("within", "between", "sharing", "pairwise", "distance", "beta")
 
 
@@ -46,9 +44,6 @@ def train_run(
         accelerator=options.accelerator,
     )
     with working(f"measuring {objective.name} on held-out data"):
-        kind = attribute_kind(data.name, data.shape)
-        if kind and (kind != "columns" or data.shape[0] <= _MAX_COLUMNS):
-            save_arrays(out, "attributes.npz", measure_attributes(data.test.x.numpy(), kind=kind))
         return evaluate(out)
 
 

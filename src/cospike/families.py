@@ -37,8 +37,9 @@ class Sharing:
         inside: mean overlap of two of them, 0 … 1.
         outside: mean overlap of one of them and one of the rest.
         excess: inside − outside; its interval is that of other samples (basic bootstrap).
-        p_value: the share of all groups of as many classes (of 2,000 drawn, if there are more) whose excess is as
-            large: what chance has to say about the choice of the group.
+        p_value: the share of all groups of as many classes (of this one and 2,000 drawn, if there are more) whose
+            excess is as large: what chance has to say about the choice of the group. Of few classes it cannot be
+            small: a pair of four classes has a p of at least 1/6.
         gain: the excess less that of the baseline, on the same samples and the same resamples; None without one.
     """
 
@@ -83,18 +84,22 @@ def group_sharing(
     >>> round(found.inside, 3), round(found.outside, 3), round(found.p_value, 3)
     (0.333, 0.083, 0.333)
     """
+    if n_bootstrap < 2:
+        raise InputError(f"'n_bootstrap' of group_sharing must be at least 2, got {n_bootstrap}. Try 1000.")
     present = np.flatnonzero(codes.class_counts())
     inside = _members(codes, group, present)[present]
-    if baseline is not None and not np.array_equal(baseline.labels, codes.labels):
+    if baseline is not None and not (
+        np.array_equal(baseline.labels, codes.labels) and baseline.class_names == codes.class_names
+    ):
         raise InputError(
             f"'baseline' of group_sharing must code the same {len(codes)} samples as codes, got {len(baseline)} "
-            "or other labels. Encode one split with both models."
+            "or other labels or class names. Encode one split with both models."
         )
     mine, theirs = (None if one is None else _Patterns.of(one, present) for one in (codes, baseline))
     assert mine is not None
     overlap = _overlap(mine.means)
     excess = _excess(overlap, inside)
-    chance = np.array([_excess(overlap, other) for other in _groups(len(present), int(inside.sum()), seed)])
+    chance = np.array([_excess(overlap, other) for other in _groups(inside, seed)])
     drawn = mine.bootstrap(inside, n_bootstrap, seed)
     gain = None
     if theirs is not None:
@@ -137,6 +142,14 @@ class _Patterns:
 
 
 def _members(codes: Codes, group: Sequence[str], present: Int[np.ndarray, " class"]) -> Bool[np.ndarray, " class"]:
+    if len(present) < 3:
+        raise InputError(
+            f"'codes' of group_sharing must have at least three classes with samples, got {len(present)}. "
+            "A group needs classes beside it to be compared with."
+        )
+    if isinstance(group, str) or not all(isinstance(name, str) for name in group):
+        names = ", ".join(codes.class_names[:2])
+        raise InputError(f"'group' of group_sharing must be names of classes, got {group!r}. Try ({names}).")
     for name in group:
         if name not in codes.class_names:
             raise InputError(f"Unknown class {name!r} in 'group'. {did_you_mean(name, codes.class_names)}")
@@ -149,12 +162,14 @@ def _members(codes: Codes, group: Sequence[str], present: Int[np.ndarray, " clas
     return members
 
 
-def _groups(n_classes: int, size: int, seed: int) -> Iterator[Bool[np.ndarray, " class"]]:
-    """Every group of the size, or so many as can be visited."""
+def _groups(inside: Bool[np.ndarray, " class"], seed: int) -> Iterator[Bool[np.ndarray, " class"]]:
+    """Every group of as many classes; or the group itself, so that no p-value is 0, and as many as can be visited."""
+    n_classes, size = len(inside), int(inside.sum())
     if comb(n_classes, size) <= _MAX_GROUPS:
         for group in combinations(range(n_classes), size):
             yield np.isin(np.arange(n_classes), group)
     else:
+        yield inside
         rng = np.random.default_rng((seed, 1))
         for _ in range(_MAX_GROUPS):
             yield np.isin(np.arange(n_classes), rng.choice(n_classes, size, replace=False))

@@ -40,14 +40,16 @@ def decided_uses(
 ) -> Bool[np.ndarray, "class latent"]:
     """Which verdicts of `uses` the samples decide: other samples of the class would say the same.
 
-    Student's t-test of each class's mean active_probs against ``threshold``, two-sided, and Benjamini and Hochberg's
+    Student's t-test of each class's mean active_probs against ``threshold``, two-sided, with one sample more at the end
+    of 0 … 1 beyond the threshold, so that a few samples that never vary decide nothing; and Benjamini and Hochberg's
     correction over all classes and latents: of the verdicts that are decided, an expected share of at most
     ``false_discovery`` is wrong, on the wrong side of the threshold included (Benjamini, Yekutieli, *False Discovery
-    Rate-Adjusted Multiple Confidence Intervals*, JASA 2005). Classes of one sample decide nothing.
+    Rate-Adjusted Multiple Confidence Intervals*, JASA 2005).
     """
     p_values = np.ones((codes.n_classes, codes.n_latents))
-    for label in np.flatnonzero(codes.class_counts() > 1):
+    for label in np.flatnonzero(codes.class_counts()):
         rows = codes.active_probs[codes.labels == label].astype(float)
+        rows = np.vstack([rows, rows.mean(axis=0) <= threshold])
         gap, error = rows.mean(axis=0) - threshold, rows.std(axis=0, ddof=1) / len(rows) ** 0.5
         t = np.divide(gap, error, out=np.where(gap == 0, 0.0, np.inf), where=error > 0)
         p_values[label] = 2 * student.sf(np.abs(t), len(rows) - 1)

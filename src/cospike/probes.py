@@ -37,7 +37,7 @@ def logistic_accuracy(train: Rows, held_out: Rows) -> float:
     >>> logistic_accuracy(rows, rows)
     1.0
     """
-    with _quiet():
+    with quietly():
         return float(
             _logistic().fit(train.x.astype(float), train.labels).score(held_out.x.astype(float), held_out.labels)
         )
@@ -47,7 +47,7 @@ def neighbour_accuracy(train: Rows, held_out: Rows, *, n_neighbours: int = N_NEI
     """Accuracy of the majority of the nearest training rows, by Euclidean distance; at most all of them vote."""
     from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415  (loads slowly)
 
-    with _quiet():
+    with quietly():
         vote = KNeighborsClassifier(min(n_neighbours, len(train.labels)), algorithm="brute")
         return float(vote.fit(train.x.astype(float), train.labels).score(held_out.x.astype(float), held_out.labels))
 
@@ -62,14 +62,14 @@ def sparse_accuracy(train: Rows, held_out: Rows, *, n_columns: int) -> float:
     centre, scale = train.x.mean(axis=0), train.x.std(axis=0)
     x, other = ((rows.x - centre) / np.where(scale > 0, scale, 1) for rows in (train, held_out))
     scores = []
-    with _quiet():
+    with quietly():
         for label in np.intersect1d(train.labels, held_out.labels):
-            mine, hers = train.labels == label, held_out.labels == label
-            if mine.all() or hers.all():
+            mine, theirs = train.labels == label, held_out.labels == label
+            if mine.all() or theirs.all():
                 continue
             best = np.argsort(-np.abs(x[mine].mean(axis=0) - x[~mine].mean(axis=0)), kind="stable")[:n_columns]
             named = _logistic(class_weight="balanced").fit(x[:, best], mine).predict(other[:, best])
-            scores.append((named[hers].mean() + 1 - named[~hers].mean()) / 2)
+            scores.append((named[theirs].mean() + 1 - named[~theirs].mean()) / 2)
     return float(np.mean(scores)) if scores else float("nan")
 
 
@@ -103,11 +103,12 @@ def _logistic(**settings: Any) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """One thread, as more gain nothing on matrices this small; where a probe stops, it is a probe all the same."""
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+def quietly() -> Iterator[None]:
+    """One thread, as more gain nothing on matrices this small, and no remarks on fits that are what they are."""
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415  (loads slowly)
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # where it stops, it is a probe all the same
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         yield

@@ -5,9 +5,7 @@ hold every value of a discrete factor; a value of a single row is left out, sinc
 both. A factor without two values in each half gets NaN.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +14,7 @@ from scipy.stats import kendalltau
 
 from cospike._types import SampleLatent, SampleLatentMask
 from cospike.mutual_information import check
+from cospike.probes import quietly
 
 N_TREES = 10
 _TREE_ROWS = 2_000
@@ -65,7 +64,7 @@ def read_linearly(
     """
     kinds = check(codes, factors, discrete=discrete, of="read_linearly")
     concordance, explained = np.full((2, len(kinds)), np.nan)
-    with _quietly():
+    with quietly():
         for k, fit, score in _halves(codes, factors, kinds, seed):
             read = _logistic if kinds[k] else _ridge
             concordance[k], explained[k] = read(*_standardise(fit, score))
@@ -90,7 +89,7 @@ def read_by_forest(
 
     kinds = check(codes, factors, discrete=discrete, of="read_by_forest")
     importance, explained = np.full((codes.shape[1], len(kinds)), np.nan), np.full(len(kinds), np.nan)
-    with _quietly():
+    with quietly():
         for k, fit, score in _halves(codes, factors, kinds, seed):
             n = min(len(fit.y), _TREE_ROWS)
             forest = (RandomForestClassifier if kinds[k] else RandomForestRegressor)(
@@ -108,18 +107,6 @@ def read_by_forest(
             else:
                 explained[k] = _explained(np.mean((told - score.y) ** 2), np.mean((fit.y.mean() - score.y) ** 2))
     return ForestReadout(importance, explained)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """One thread, as more gain nothing on matrices this small, and no remarks on fits that are what they are."""
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415  (loads slowly)
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
-
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # where it stops, it is a readout all the same
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        yield
 
 
 def _halves(

@@ -19,6 +19,7 @@ from torch.nn.functional import logsigmoid
 from cospike._errors import InputError, did_you_mean
 from cospike.divergence import ALWAYS_ON_LOGIT, kl_bernoulli, kl_normal
 
+_FINITE = 1e9
 Spikes: TypeAlias = Literal["second-order", "straight-through", "relaxed"]
 """How a gradient passes the spike, see `SpikeSlab.rsample`; but for "relaxed", the spike itself is exact."""
 
@@ -127,7 +128,8 @@ class SpikeSlab(Distribution):
         spike = (uniform <= probs).to(probs.dtype)
         if spikes == "second-order":
             weight = 0.5 * (spike - probs.detach()).abs()  # times γ (1 − γ) dlogit = dγ: half over P(drawn)
-            spike = spike + weight * (self.active_logits - self.active_logits.detach())
+            logits = self.active_logits.clamp(-_FINITE, _FINITE)  # of an infinite one no difference could be taken
+            spike = spike + weight * (logits - logits.detach())
         else:
             relaxed = (sharpness * (probs - uniform)).sigmoid()
             spike = relaxed if spikes == "relaxed" else relaxed + (spike - relaxed).detach()

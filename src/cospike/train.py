@@ -15,6 +15,7 @@ from cospike._errors import InputError
 from cospike._random import private_random_state
 from cospike._types import UNLABELLED
 from cospike._version import __version__
+from cospike.attributes import attribute_kind, measure_attributes
 from cospike.codes import Codes
 from cospike.data import Dataset, Split
 from cospike.model import SparseVAE
@@ -25,6 +26,7 @@ from cospike.trainer import ROWS_PER_PASS, Trainer, evaluating, steps_per_epoch
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
 _PREVIEWS_PER_CLASS = 8
+_MAX_COLUMNS = 200  # of a table, as attributes: more correlations than a report can wait for
 _STEPS = 2_400  # what codes need to settle; small data pass by more often
 
 
@@ -170,6 +172,9 @@ def _finish(model: SparseVAE, data: Dataset, run: Path | None, *, precision: Pre
     test = encode_dataset(model, data.test, precision=precision, accelerator=accelerator)
     runs.save_tensors(run, "weights.safetensors", model.state_dict())
     runs.save_codes(run, {"test": test, "train": train})
+    kind = attribute_kind(data.name, data.shape)
+    if kind and (kind != "columns" or data.shape[0] <= _MAX_COLUMNS):
+        runs.save_arrays(run, "attributes.npz", measure_attributes(data.test.x.numpy(), kind=kind))
     rows = _preview_rows(test)
     runs.save_arrays(run, "previews.npz", {"index": rows, "x": data.test.x[torch.from_numpy(rows)].numpy()})
 
