@@ -194,7 +194,8 @@ def read_arrays(run: str | Path, name: str) -> dict[str, np.ndarray]:
     try:
         return parse_arrays(content)
     except ValueError as error:
-        raise InputError(f"{Path(run) / name} is damaged: {error}.") from error
+        fix = "Delete it: a report does without" if name == "attributes.npz" else "Train again with --overwrite"
+        raise InputError(f"{Path(run) / name} is damaged: {error}. {fix}.") from error
 
 
 def save_codes(run: Path, codes: dict[str, Codes]) -> None:
