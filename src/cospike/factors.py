@@ -7,14 +7,12 @@ from io import StringIO
 from itertools import chain
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 
 from cospike._errors import InputError
 from cospike.codes import ACTIVE_THRESHOLD, Codes
-from cospike.generation import decode_mean
+from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.kinds import KINDS, decided_uses, latent_kinds, uses, wilson_interval
-from cospike.model import SparseVAE
 
 _SAMPLES_PER_EFFECT = 500
 
@@ -55,17 +53,18 @@ class Factor:
 
 
 def explain(
-    model: SparseVAE | None, codes: Codes, *, threshold: float = ACTIVE_THRESHOLD, seed: int = 0
+    model: HasDecoder | Decode | None, codes: Codes, *, threshold: float = ACTIVE_THRESHOLD, seed: int = 0
 ) -> tuple[Factor, ...]:
     """The factor table: a row a latent, ordered by kind and then by what the latent does in all.
 
     Args:
-        model: what ``codes`` come from; its decoder measures the effects, which are NaN without it.
+        model: what ``codes`` come from, or its function from codes to data; it measures the effects, which are NaN
+            without it.
         codes: held-out codes.
         threshold: a latent is active where its active_probs are above it.
         seed: of the samples on which an effect is measured.
     """
-    n_latents = codes.n_latents if model is None else model.n_latents
+    n_latents = getattr(model, "n_latents", codes.n_latents)
     if not len(codes) or codes.n_latents != n_latents:
         raise InputError(
             f"'codes' of explain must be one or more samples coded by this model of {n_latents} latents, "
@@ -104,7 +103,12 @@ def explain(
 
 
 def traverse(
-    model: SparseVAE, codes: Codes, factor: Factor, rows: Sequence[int] | Int[np.ndarray, " row"], *, steps: int = 8
+    model: HasDecoder | Decode,
+    codes: Codes,
+    factor: Factor,
+    rows: Sequence[int] | Int[np.ndarray, " row"],
+    *,
+    steps: int = 8,
 ) -> Float[np.ndarray, "row step *event"]:
     """What a latent does: each of ``rows`` decoded with its spike off, then on at ``steps`` values of its slab.
 
@@ -113,8 +117,8 @@ def traverse(
     values = np.concatenate([[0.0], np.linspace(factor.low, factor.high, steps)])
     z = np.repeat(codes.values()[np.asarray(rows)][:, None], len(values), axis=1)
     z[:, :, factor.latent] = values
-    pictures = decode_mean(model, torch.from_numpy(z.reshape(-1, codes.n_latents)))
-    return pictures.reshape(len(z), len(values), *model.shape)
+    outputs = decoder_of(model)(z.reshape(-1, codes.n_latents))
+    return outputs.reshape(len(z), len(values), *outputs.shape[1:])
 
 
 def format_factors(factors: Iterable[Factor], class_names: Sequence[str]) -> str:
@@ -132,13 +136,13 @@ def format_factors(factors: Iterable[Factor], class_names: Sequence[str]) -> str
 
 
 def _effect(
-    model: SparseVAE | None, values: Float[np.ndarray, "sample latent"], latent: int, rows: np.ndarray
+    model: HasDecoder | Decode | None, values: Float[np.ndarray, "sample latent"], latent: int, rows: np.ndarray
 ) -> float:
     if model is None or not len(rows):
         return float("nan") if model is None else 0.0
     off = values[rows].copy()
     off[:, latent] = 0.0
-    change = decode_mean(model, torch.from_numpy(values[rows])) - decode_mean(model, torch.from_numpy(off))
+    change = decoder_of(model)(values[rows]) - decoder_of(model)(off)
     return float(np.abs(change).reshape(len(rows), -1).sum(1).mean())
 
 

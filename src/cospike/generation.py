@@ -32,8 +32,7 @@ def generate(
     Returns:
         One picture (or table row) a sample.
     """
-    z = draw_codes(model, n, label=label, set=set, seed=seed)
-    return decode_mean(model, z)
+    return model.decode_mean(draw_codes(model, n, label=label, set=set, seed=seed).cpu().numpy())
 
 
 def draw_codes(
@@ -58,13 +57,6 @@ def draw_codes(
             raise InputError(f"'set' of generate must name latents 0 … {model.n_latents - 1}, got {latent}.")
         z[:, latent] = value
     return z
-
-
-@torch.no_grad()
-def decode_mean(model: SparseVAE, z: Float[Tensor, "sample latent"]) -> Float[np.ndarray, "sample *event"]:
-    """The mean of the likelihood of each code, as an array."""
-    mean: Tensor = model.decode(z.to(model.device, torch.float32)).mean
-    return mean.cpu().numpy()
 
 
 @torch.no_grad()

@@ -147,6 +147,12 @@ class SparseVAE(nn.Module):
         likelihood: Distribution = self.decoder(z)
         return likelihood
 
+    @torch.no_grad()
+    def decode_mean(self, z: Float[np.ndarray, "sample latent"]) -> Float[np.ndarray, "sample *event"]:
+        """The mean of the likelihood of each code, as an array: a picture, of images."""
+        mean: Tensor = self.decode(torch.as_tensor(z, dtype=torch.float32, device=self.device)).mean
+        return mean.cpu().numpy()
+
     def forward(
         self,
         x: Float[Tensor, "batch *event"],

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram, linkage
@@ -21,7 +20,7 @@ from cospike._types import UNLABELLED
 from cospike.codes import Codes
 from cospike.factors import Factor, explain, traverse
 from cospike.families import class_overlap
-from cospike.generation import decode_mean, generate
+from cospike.generation import generate
 from cospike.kinds import KINDS, uses
 from cospike.model import SparseVAE
 
@@ -236,7 +235,7 @@ def _typical_rows(view: RunView, factor: Factor) -> Int[np.ndarray, " row"]:
 def reconstructions(view: RunView) -> Iterator[str]:
     """A few held-out samples of each class, above what the model makes of their codes."""
     index, x = view.previews["index"], view.previews["x"]
-    made = decode_mean(view.model, torch.from_numpy(view.codes.values()[index]))
+    made = view.model.decode_mean(view.codes.values()[index])
     labels = view.codes.labels[index]
     for group in _cards(np.unique(labels[labels != UNLABELLED])):
         names = [view.codes.class_names[label] for label in group]
