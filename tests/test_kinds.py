@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cospike.kinds import decided_uses, uses, wilson_interval
+from cospike.kinds import decided_uses, uses
 
 
 def beta_codes(make_codes, seed, means, n):
@@ -53,11 +53,3 @@ def test_the_threshold_is_what_is_tested(make_codes, threshold):
     codes = beta_codes(make_codes, 3, np.full((2, 3), 0.5), 500)
     assert decided_uses(codes, threshold).all()
     assert not decided_uses(codes, 0.5, false_discovery=1e-6).any()
-
-
-@pytest.mark.parametrize(("k", "n"), [(0, 5), (5, 5), (3, 10), (980, 1000)])
-def test_intervals_are_scipys(k, n):
-    expected = stats.binomtest(k, n).proportion_ci(method="wilson")
-    low, high = wilson_interval(np.array([k / n]), np.array([n]))
-    assert (low[0], high[0]) == pytest.approx((expected.low, expected.high))
-    assert np.isnan(wilson_interval(np.array([np.nan]), np.array([0]))).all()

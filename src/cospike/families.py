@@ -8,24 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cospike._errors import InputError, did_you_mean
 from cospike.codes import Codes
+from cospike.intervals import Estimate
 from cospike.kinds import GLOBAL_KINDS, latent_kinds
 
 _MAX_GROUPS = 2_000
-
-
-class Estimate(NamedTuple):
-    """A value and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """Which classes use which latents, how surely, and the kind of each latent that follows. Arrays only."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Shaped
 from scipy.stats import false_discovery_control
-from scipy.stats import norm as normal
 from scipy.stats import t as student
 
 from cospike.codes import ACTIVE_THRESHOLD, Codes
@@ -54,14 +53,3 @@ def decided_uses(
         t = np.divide(gap, error, out=np.where(gap == 0, 0.0, np.inf), where=error > 0)
         p_values[label] = 2 * student.sf(np.abs(t), len(rows) - 1)
     return np.asarray(false_discovery_control(p_values, axis=None).reshape(p_values.shape) <= false_discovery)
-
-
-def wilson_interval(
-    share: Float[np.ndarray, "*axes"], n: Int[np.ndarray, "*#axes"]
-) -> tuple[Float[np.ndarray, "*axes"], Float[np.ndarray, "*axes"]]:
-    """Lower and upper ends of the 95 % interval of a share of ``n`` samples (Wilson, JASA 1927); NaN where n is 0."""
-    z2 = normal.ppf(0.975) ** 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-        half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
