@@ -1,11 +1,13 @@
-"""A supervised network, the ceiling of the probes: the encoder's trunk, one linear head, and the labels.
+"""A supervised network: the ceiling of the probes, and the judge of what a model draws. It has seen no code.
 
-Optimiser, batches, epochs and the fall of the learning rate are those of `fit`; the loss is the cross entropy.
+Optimiser, batches and the fall of the learning rate are those of `fit`; the loss is the cross entropy.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -20,48 +22,93 @@ from cospike.trainer import ROWS_PER_PASS, steps_per_epoch
 _HOW = "accuracy of a supervised network itself (the encoder's trunk and a linear head, cross entropy); no codes"
 
 
-def fit_classifier(data: Dataset, model: dict[str, Any], training: dict[str, Any]) -> nn.Module:
+class Classifier(nn.Module):
+    """The trunk of an encoder and one linear head: from observations to class logits.
+
+    Args:
+        shape: axes of one observation.
+        n_classes: number of classes, in the order of their indices.
+        network: "mlp", or "conv" for images.
+        hidden: widths of the fully connected layers.
+        seed: of the initial weights.
+
+    >>> Classifier((4,), 3).predict_probs(np.zeros((2, 4), dtype=np.float32)).shape
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        n_classes: int,
+        *,
+        network: str = "mlp",
+        hidden: Sequence[int] = (400,),
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        with private_random_state(seed):
+            trunk, width = (mlp_trunk if network == "mlp" else conv_trunk)(tuple(shape), hidden)
+            self.layers = nn.Sequential(trunk, nn.Linear(width, n_classes))
+
+    def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch class"]:
+        """Class logits."""
+        logits: Tensor = self.layers(x)
+        return logits
+
+    @torch.no_grad()
+    def predict_probs(self, x: Float[np.ndarray, "sample *event"]) -> Float[np.ndarray, "sample class"]:
+        """P(class | x) of arrays."""
+        parts = [self(part).softmax(dim=1) for part in torch.as_tensor(x, dtype=torch.float32).split(ROWS_PER_PASS)]
+        return torch.cat(parts).numpy()
+
+
+def fit_classifier(
+    data: Dataset,
+    *,
+    network: str = "mlp",
+    hidden: Sequence[int] = (400,),
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int = 0,
+) -> Classifier:
     """Train a classifier on the labelled training rows, on the CPU.
 
     Args:
         data: of at least two classes.
-        model: settings of `SparseVAE`: ``network``, ``hidden`` and ``seed`` count.
-        training: ``epochs``, ``batch_size``, ``learning_rate`` and ``seed``, as in `fit`.
-
-    Returns:
-        A module from observations to class logits.
+        network: as in `Classifier`.
+        hidden: as in `Classifier`.
+        epochs: as in `fit`, like the next two.
+        batch_size: rows a step.
+        learning_rate: at the start.
+        seed: of the weights and of the order of the data.
     """
     x, y = _labelled(data.train)
-    with private_random_state(model["seed"]):
-        trunk, width = (mlp_trunk if model["network"] == "mlp" else conv_trunk)(data.shape, model["hidden"])
-        network = nn.Sequential(trunk, nn.Linear(width, data.n_classes))
-    optimizer = torch.optim.Adam(network.parameters(), lr=training["learning_rate"])
-    per_epoch = steps_per_epoch(len(y), training["batch_size"])
-    n_steps, decay = training["epochs"] * per_epoch, Schedule(1.0, 0.0, begin=0.5)
-    order = torch.Generator().manual_seed(training["seed"])
+    classifier = Classifier(data.shape, data.n_classes, network=network, hidden=hidden, seed=seed)
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=learning_rate)
+    per_epoch = steps_per_epoch(len(y), batch_size)
+    n_steps, decay = epochs * per_epoch, Schedule(1.0, 0.0, begin=0.5)
+    order = torch.Generator().manual_seed(seed)
     for step in range(n_steps):
         if step % per_epoch == 0:
             batches = torch.randperm(len(y), generator=order).tensor_split(per_epoch)
         for group in optimizer.param_groups:
-            group["lr"] = training["learning_rate"] * decay(step / n_steps)
+            group["lr"] = learning_rate * decay(step / n_steps)
         rows = batches[step % per_epoch]
         optimizer.zero_grad(set_to_none=True)
-        cross_entropy(network(x[rows]), y[rows]).backward()
+        cross_entropy(classifier(x[rows]), y[rows]).backward()
         optimizer.step()
-    return network
+    return classifier.eval()
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, split: Split) -> dict[str, Measurement]:
-    """Share of the labelled rows that the network names right, under the name of the probe it is a ceiling of.
-
-    Without labelled rows there is none, and nothing is returned.
-    """
+def accuracy(classifier: Classifier, split: Split) -> Measurement | None:
+    """Share of the labelled rows that the network names right; None without labelled rows."""
     x, y = _labelled(split)
     if not len(y):
-        return {}
-    right = torch.cat([network(part).argmax(dim=1) for part in x.split(ROWS_PER_PASS)]) == y
-    return {"probe_codes": Measurement(float(right.double().mean()), "fraction", "higher", _HOW)}
+        return None
+    right = torch.cat([classifier(part).argmax(dim=1) for part in x.split(ROWS_PER_PASS)]) == y
+    return Measurement(float(right.double().mean()), "fraction", "higher", _HOW)
 
 
 def _labelled(split: Split) -> tuple[Tensor, Tensor]:

@@ -5,9 +5,11 @@ weights.safetensors the chosen weights and the class patterns
 state.safetensors   weights, optimizer, position and random state: an interrupted run resumes to the same bits
 history.jsonl       a row an epoch
 codes.npz           held-out and training codes
-previews.npz        a few held-out samples
 attributes.npz      what was measured on the held-out samples, such as the slant of a digit
+references.safetensors  a supervised network, which judges what the model draws
+previews.npz        a few held-out samples
 metrics.json        {name: {value, unit, direction, how}}
+interventions.json  what each latent does to attributes and to the judge
 factors.csv         a row a latent
 report.html
 """
@@ -44,9 +46,11 @@ _CONFIG_ENTRIES = {
 FILES = (
     "report.html",
     "factors.csv",
+    "interventions.json",
     "metrics.json",
-    "attributes.npz",
     "previews.npz",
+    "references.safetensors",
+    "attributes.npz",
     "codes.npz",
     "history.jsonl",
     "state.safetensors",

@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -15,9 +14,9 @@ from cospike._errors import InputError
 from cospike._random import private_random_state
 from cospike._types import UNLABELLED
 from cospike._version import __version__
-from cospike.attributes import attribute_kind, measure_attributes
 from cospike.codes import Codes
 from cospike.data import Dataset, Split
+from cospike.held_out import save_held_out
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
@@ -25,8 +24,6 @@ from cospike.trainer import ROWS_PER_PASS, Trainer, evaluating, steps_per_epoch
 
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
-_PREVIEWS_PER_CLASS = 8
-_MAX_COLUMNS = 200  # of a table, as attributes: more correlations than a report can wait for
 _STEPS = 2_400  # what codes need to settle; small data pass by more often
 
 
@@ -172,20 +169,7 @@ def _finish(model: SparseVAE, data: Dataset, run: Path | None, *, precision: Pre
     test = encode_dataset(model, data.test, precision=precision, accelerator=accelerator)
     runs.save_tensors(run, "weights.safetensors", model.state_dict())
     runs.save_codes(run, {"test": test, "train": train})
-    kind = attribute_kind(data.name, data.shape)
-    if kind and (kind != "columns" or data.shape[0] <= _MAX_COLUMNS):
-        runs.save_arrays(run, "attributes.npz", measure_attributes(data.test.x.numpy(), kind=kind))
-    rows = _preview_rows(test)
-    runs.save_arrays(run, "previews.npz", {"index": rows, "x": data.test.x[torch.from_numpy(rows)].numpy()})
-
-
-def _preview_rows(codes: Codes) -> np.ndarray:
-    """A few samples of each class, and of the unlabelled ones, drawn by a fixed seed."""
-    order = np.random.default_rng(0).permutation(len(codes))
-    labels = codes.labels[order]
-    return np.concatenate(
-        [order[labels == label][:_PREVIEWS_PER_CLASS] for label in range(UNLABELLED, codes.n_classes)]
-    )
+    save_held_out(run, data, test)
 
 
 def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""`measure_references()`: what the probes of codes stand beside, the raw input and a supervised network.
+
+They depend on the data alone, so that every run on them is held against the same, and are kept in the cache by its
+fingerprint. The network serves as judge too: of what a model draws (`cospike.interventions`).
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as format_tensors
+
+from cospike import probes
+from cospike._errors import InputError
+from cospike._files import write_atomic
+from cospike._types import UNLABELLED
+from cospike.classifier import Classifier, accuracy, fit_classifier
+from cospike.data import Dataset, Split
+from cospike.metrics import PROBE_ROWS, Measurement
+from cospike.sources import cache_folder
+from cospike.trainer import steps_per_epoch
+
+_VERSION = 1  # of what is below: a higher one passes over what is in the cache
+_STEPS, _EPOCHS = 1_200, 30  # six epochs of MNIST; of small data, what is enough
+_MAX_COLUMNS = 4_096  # a probe of more raw columns takes minutes
+_INPUT = (
+    f"accuracy of a logistic regression (standardised, C = 1, first {PROBE_ROWS:,} labelled training rows) on the raw "
+    "input: what a probe reads without a model"
+)
+_CEILING = (
+    "accuracy of a supervised network (fully connected, 400 hidden units, all labelled training rows): what can be "
+    "read from the input"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """What the raw data give away.
+
+    Attributes:
+        classifier: the supervised network.
+        metrics: ``probe_input`` and ``probe_supervised``, as far as there are test rows to measure them on.
+    """
+
+    classifier: Classifier
+    metrics: dict[str, Measurement]
+
+    def to_bytes(self) -> bytes:
+        """One safetensors file."""
+        metrics = {name: asdict(measured) for name, measured in self.metrics.items()}
+        return bytes(format_tensors(self.classifier.state_dict(), {"metrics": json.dumps(metrics)}))
+
+    @classmethod
+    def from_bytes(cls, content: bytes, shape: tuple[int, ...], n_classes: int) -> "References":
+        """The inverse of `to_bytes`.
+
+        Raises:
+            ValueError: if the content is no such file, or of other data.
+        """
+        try:
+            classifier = Classifier(shape, n_classes)
+            classifier.load_state_dict(parse_tensors(content))
+            header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+            stored = json.loads(header["__metadata__"]["metrics"])
+            metrics = {name: Measurement(**entry) for name, entry in stored.items()}
+        except (SafetensorError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError("it is no supervised network for these data") from error
+        return cls(classifier.eval(), metrics)
+
+
+def measure_references(data: Dataset, *, cache: bool = True) -> References | None:
+    """A supervised network, and how well it and a probe of the raw input name the class of test rows.
+
+    Args:
+        data: any; None comes back if fewer than two classes have training rows.
+        cache: keep and use results in the folder COSPIKE_CACHE_DIR, or the platform's own for caches, by the
+            fingerprint of the data: they take a quarter of a minute on MNIST.
+    """
+    if len(np.setdiff1d(data.train.y.numpy(), [UNLABELLED])) < 2:
+        return None
+    path = cache_folder() / "references" / f"{data.fingerprint}-{_VERSION}.safetensors"
+    if cache:
+        with suppress(OSError, ValueError):
+            return References.from_bytes(path.read_bytes(), data.shape, data.n_classes)
+    references = _measure(data)
+    if cache:
+        with suppress(OSError):  # then it is measured anew the next time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, references.to_bytes())
+    return references
+
+
+def read_references(path: Path, shape: tuple[int, ...], n_classes: int) -> References | None:
+    """What a run keeps; None if it keeps nothing.
+
+    Raises:
+        InputError: if the file is damaged, or of other data.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return References.from_bytes(path.read_bytes(), shape, n_classes)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}. Delete it: a report does without.") from error
+
+
+def _measure(data: Dataset) -> References:
+    batch_size = min(250, max(1, len(data.train) // 10))
+    epochs = min(_EPOCHS, max(1, round(_STEPS / steps_per_epoch(len(data.train), batch_size))))
+    classifier = fit_classifier(data, epochs=epochs, batch_size=batch_size, learning_rate=2.5e-3)
+    metrics = {}
+    if ceiling := accuracy(classifier, data.test):
+        metrics["probe_supervised"] = Measurement(ceiling.value, "fraction", "higher", _CEILING)
+        if np.prod(data.shape) <= _MAX_COLUMNS:
+            train, held_out = _rows(data.train, PROBE_ROWS), _rows(data.test)
+            value = probes.logistic_accuracy(train, held_out)
+            metrics["probe_input"] = Measurement(value, "fraction", "higher", _INPUT)
+    return References(classifier, metrics)
+
+
+def _rows(split: Split, n: int | None = None) -> probes.Rows:
+    """The first ``n`` labelled rows, flat."""
+    known = np.flatnonzero(split.y.numpy() != UNLABELLED)[:n]
+    return probes.Rows(split.x.numpy()[known].reshape(len(known), -1), split.y.numpy()[known])
