@@ -1,0 +1,279 @@
+"""`match_latents()` and `stability()`: which latents of one run come back in another, and which are accidents.
+
+Two trainings order their latents differently, and flip their signs. What a latent does is free of that: with z the code
+of sample n and z∖i the same code with latent i off (exactly 0),
+
+    Δ_i(n) = decode(z(n)) − decode(z(n)∖i),
+
+the signed change of the output, which is 0 where the latent is off already. Two latents are as similar as their
+changes, taken together over the samples, are parallel:
+
+    similarity(i, j) = max(0, Σ_n Δ_i(n)·Δ_j(n) / √(Σ_n |Δ_i(n)|² Σ_n |Δ_j(n)|²)).
+
+This cosine is Tucker's coefficient of congruence, of effects on samples instead of loadings on variables, and needs no
+second figure beside it. Latents that are on in other samples have no common terms; of those that are on in the same
+ones the effects decide, sample by sample; those that are always on, of which active sets say nothing, are told apart by
+when they push which way; opposite changes are unlike; and a latent that was split over its samples is as similar to a
+part as the root of the part's share of the squared change. Of a linear decoder it is the cosine of the values times
+that of the directions. How often a latent is on does not count beyond that: partners chosen by active sets (Jaccard)
+are of one kind all but by construction, and the Rand index below would say nothing.
+
+One-to-one partners are those with the highest sum of squared similarities (the assignment problem): the square is the
+share of the change that two latents have in common, and without it two poor pairs displace a good one and what is left,
+as .44 + .41 > .68. Everyone gets the best partner that is left, so that low similarities mean nothing. High ones of
+class-specific latents may say only that both draw their class: most of what such a latent does is the same in all
+samples. Low ones of several latents that are always on may say only that they came back rotated among themselves.
+
+Sources: Lorenzo-Seva and ten Berge, Tucker's Congruence Coefficient as a Meaningful Index of Factor Similarity,
+Methodology 2006; Kuhn, The Hungarian Method for the Assignment Problem, Naval Research Logistics Quarterly 1955; Paulo
+and Belrose, Sparse Autoencoders Trained on the Same Data Learn Different Features, 2025,
+https://arxiv.org/abs/2501.16615, who match by directions alone; Hubert and Arabie, Comparing Partitions, Journal of
+Classification 1985.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+
+from cospike._errors import InputError
+from cospike._types import Labels, SampleLatent
+from cospike.codes import ACTIVE_THRESHOLD, Codes
+from cospike.decoding import Decode, HasDecoder, decoder_of
+from cospike.kinds import GLOBAL_KINDS, latent_kinds
+
+STABLE = 0.85
+"""Similarity from which a latent has come back: where judges begin to take two factors for one (Lorenzo-Seva and ten
+Berge 2006, who call .85 … .94 fair, and more equal)."""
+
+ALIKE = 0.5
+"""Similarity from which the kinds of two partners are compared; below, they are what was left over."""
+
+_SAMPLES = 500
+_NUMBERS_AT_ONCE = 2**23  # 64 MiB of changes
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one run says of samples. Readings are compared on the same samples in the same order, best held-out ones.
+
+    The split of a run may depend on its seed, and so may the codes that it saved: encode one split with every model.
+
+    Attributes:
+        codes: of the samples.
+        decode: the model that they come from, or its function from codes to data.
+    """
+
+    codes: Codes
+    decode: HasDecoder | Decode
+
+
+@dataclass(frozen=True)
+class Match:
+    """A latent of the first run and its partner in the second.
+
+    Attributes:
+        latent: its index.
+        partner: index in the second run; None if nothing there resembles it at all, or what does is taken.
+        similarity: of what the two do, 0 … 1; 0 without a partner.
+        kind: one of `cospike.kinds.KINDS`.
+        partner_kind: that of the partner; None without one.
+    """
+
+    latent: int
+    partner: int | None
+    similarity: float
+    kind: str
+    partner_kind: str | None
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What `match_latents` found: a row a latent of the first run, in its order.
+
+    The scores are over the pairs that are `alike`; how many these are of all latents in use is for the rows to say.
+    Global and always-on are one kind here: both serve all classes.
+    """
+
+    matches: tuple[Match, ...]
+
+    @property
+    def alike(self) -> tuple[Match, ...]:
+        """The pairs with a similarity of at least `ALIKE`, of which neither latent is dead."""
+        return tuple(
+            row for row in self.matches if row.similarity >= ALIKE and "dead" not in (row.kind, row.partner_kind)
+        )
+
+    @property
+    def kinds_ari(self) -> float:
+        """Adjusted Rand index of the kinds: 1 if any two pairs are of one kind in both runs or in neither, 0 by chance.
+
+        NaN where it is 0/0: if each run has one kind only, or all pairs are of different kinds, or there is no pair. It
+        compares partitions: runs that disagree on every name, yet always in the same way, have 1, see `same_kind`.
+        """
+        from sklearn.metrics import adjusted_rand_score  # noqa: PLC0415  (loads slowly)
+
+        first, second = self._kinds()
+        if len(set(first)) == len(set(second)) and len(set(first)) in (1, len(first)):
+            return float("nan")
+        return float(adjusted_rand_score(first, second))
+
+    @property
+    def same_kind(self) -> float:
+        """Share of the pairs whose kinds bear the same name, 0 … 1; NaN without a pair."""
+        first, second = self._kinds()
+        return float(np.mean([one == other for one, other in zip(first, second, strict=True)])) if first else np.nan
+
+    def _kinds(self) -> tuple[list[str | None], list[str | None]]:
+        pairs = [(row.kind, row.partner_kind) for row in self.alike]
+        merged = [["global" if kind in GLOBAL_KINDS else kind for kind in pair] for pair in pairs]
+        return [kind for kind, _ in merged], [kind for _, kind in merged]
+
+
+@dataclass(frozen=True, eq=False)
+class Stability:
+    """How much of a run comes back in others.
+
+    Attributes:
+        similarity: of each latent of the first run to its partners, mean over the other runs, 0 where it has none;
+            0 … 1, higher is better; below `STABLE`, a latent may be an accident of the seed.
+        kinds_ari: `Matching.kinds_ari`, mean over all pairs of runs of which it is defined; NaN if none.
+        same_kind: `Matching.same_kind`, likewise.
+    """
+
+    similarity: Float[np.ndarray, " latent"]
+    kinds_ari: float
+    same_kind: float
+
+
+def match_latents(first: Reading, second: Reading, *, threshold: float = ACTIVE_THRESHOLD, seed: int = 0) -> Matching:
+    """Pair the latents of two runs by what they do.
+
+    Args:
+        first: the run to be judged.
+        second: another run, of as many latents or not, on the same samples.
+        threshold: a latent is active where its active_probs are above it.
+        seed: of the 500 samples on which changes are measured, the classes as equally among them as can be.
+
+    Raises:
+        InputError: if there are no samples, the samples are not the same as far as labels can tell, codes are not of
+            their model, or outputs differ in shape.
+
+    >>> values = np.array([[0.0, 2.0], [1.0, 0.0], [3.0, 1.0]])
+    >>> first = Reading(Codes.from_values(values), lambda z: z)
+    >>> second = Reading(Codes.from_values(-values[:, ::-1]), lambda z: -z[:, ::-1])
+    >>> [(row.latent, row.partner, round(row.similarity, 6)) for row in match_latents(first, second).matches]
+    [(0, 1, 1.0), (1, 0, 1.0)]
+    """
+    return _match_all([first, second], threshold, seed, of="match_latents")[0, 1]
+
+
+def stability(runs: Sequence[Reading], *, threshold: float = ACTIVE_THRESHOLD, seed: int = 0) -> Stability:
+    """Judge the latents of the first of several runs by whether the others have them too.
+
+    Args:
+        runs: two or more, on the same samples.
+        threshold: as in `match_latents`.
+        seed: likewise; all runs are compared on the same samples.
+
+    Raises:
+        InputError: as `match_latents`, and for fewer than two runs.
+    """
+    if len(runs) < 2:
+        raise InputError(f"'runs' of stability must be two or more, got {len(runs)}. Train with another seed.")
+    matchings = _match_all(runs, threshold, seed, of="stability")
+    similarity = [[row.similarity for row in matchings[0, other].matches] for other in range(1, len(runs))]
+    return Stability(
+        similarity=np.mean(similarity, axis=0),
+        kinds_ari=_mean([matching.kinds_ari for matching in matchings.values()]),
+        same_kind=_mean([matching.same_kind for matching in matchings.values()]),
+    )
+
+
+def _match_all(runs: Sequence[Reading], threshold: float, seed: int, *, of: str) -> dict[tuple[int, int], Matching]:
+    """The matching of every pair of runs, an earlier with a later one."""
+    _check(runs, of)
+    similarity, kinds = _similarities(runs, threshold, seed), [latent_kinds(run.codes, threshold) for run in runs]
+    ends = np.cumsum([0, *(run.codes.n_latents for run in runs)])
+    matchings = {}
+    for one, other in combinations(range(len(runs)), 2):
+        block = similarity[ends[one] : ends[one + 1], ends[other] : ends[other + 1]]
+        partners = {
+            i: j for i, j in zip(*linear_sum_assignment(block**2, maximize=True), strict=True) if block[i, j] > 0
+        }
+        matchings[one, other] = Matching(
+            tuple(
+                Match(i, int(j), float(block[i, j]), str(kind), str(kinds[other][j]))
+                if (j := partners.get(i)) is not None
+                else Match(i, None, 0.0, str(kind), None)
+                for i, kind in enumerate(kinds[one])
+            )
+        )
+    return matchings
+
+
+def _similarities(runs: Sequence[Reading], threshold: float, seed: int) -> Float[np.ndarray, "any_latent any_latent"]:
+    """The cosines of the changes of all latents of all runs, one run after another, those below 0 at 0."""
+    rows = _deal(runs[0].codes.labels, seed)[:_SAMPLES]
+    decoders = [decoder_of(run.decode) for run in runs]
+    values = [run.codes.select(rows).values(run.codes.active(threshold)[rows]).astype(float) for run in runs]
+    shapes = [decode(z[:1]).shape[1:] for decode, z in zip(decoders, values, strict=True)]
+    if len(set(shapes)) > 1:
+        raise InputError(f"The runs must decode to outputs of one shape, got {shapes}. Take models of the same data.")
+    n_latents = sum(run.codes.n_latents for run in runs)
+    step = max(1, _NUMBERS_AT_ONCE // max(1, n_latents * int(np.prod(shapes[0]))))
+    products = np.zeros((n_latents, n_latents))
+    for start in range(0, len(rows), step):
+        now = slice(start, start + step)
+        changes = np.concatenate([_changes(decode, z[now]) for decode, z in zip(decoders, values, strict=True)])
+        products += changes @ changes.T
+    lengths = np.sqrt(np.diag(products))
+    scale = np.outer(lengths, lengths)
+    return np.asarray(np.clip(np.divide(products, scale, out=np.zeros_like(products), where=scale > 0), 0, 1))
+
+
+def _changes(decode: Decode, z: SampleLatent) -> Float[np.ndarray, "latent change"]:
+    """What switching each latent off takes from the output of every sample; 0 where it is off."""
+    latents, rows = np.nonzero(z.T)
+    off = z[rows]
+    off[np.arange(len(rows)), latents] = 0
+    outputs = decode(np.concatenate([z, off])).reshape(len(z) + len(rows), -1).astype(float)
+    changes = np.zeros((z.shape[1], len(z), outputs.shape[1]))
+    changes[latents, rows] = outputs[rows] - outputs[len(z) :]
+    return changes.reshape(z.shape[1], -1)
+
+
+def _deal(labels: Labels, seed: int) -> Int[np.ndarray, " sample"]:
+    """All samples in an order that deals one of each class before any class has its second."""
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
+    turn = np.arange(len(labels)) - np.repeat(starts, sizes)
+    return np.asarray(by_class[np.argsort(turn, kind="stable")])
+
+
+def _mean(scores: Sequence[float]) -> float:
+    """Of those that are defined; NaN if none is."""
+    defined = [score for score in scores if not np.isnan(score)]
+    return float(np.mean(defined)) if defined else float("nan")
+
+
+def _check(runs: Sequence[Reading], of: str) -> None:
+    first = runs[0].codes
+    if not len(first):
+        raise InputError(f"Readings of {of} must be of one or more samples, got none. Encode a held-out split.")
+    for run in runs:
+        codes, n_latents = run.codes, getattr(run.decode, "n_latents", run.codes.n_latents)
+        if not np.array_equal(codes.labels, first.labels) or codes.class_names != first.class_names:
+            raise InputError(
+                f"Readings of {of} must be of the same {len(first)} samples, got {len(codes)} or other labels or "
+                "class names. Encode one split with every model: saved codes may be of splits that go by the seed."
+            )
+        if codes.n_latents != n_latents:
+            raise InputError(
+                f"Codes of a Reading of {of} must have the {n_latents} latents of its model, got {codes.n_latents}. "
+                "Encode with the model that decodes."
+            )
