@@ -1,0 +1,149 @@
+"""Interventions on a decoder known by hand: what changes, what only seems to, and whom it touches."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cospike.associations import associate
+from cospike.codes import Codes
+from cospike.factors import explain
+from cospike.interventions import N_SAMPLES, intervene
+
+N_CLASSES, EACH = 4, 100
+LABELS = np.repeat(np.arange(N_CLASSES), EACH)
+
+
+def own_latents(seed=0, extra=0):
+    """A latent a class, on in its own samples only with values in 1 … 2, and further ones that are never on."""
+    rng = np.random.default_rng(seed)
+    z = np.zeros((len(LABELS), N_CLASSES + extra))
+    z[np.arange(len(z)), LABELS] = rng.uniform(1, 2, len(z))
+    return z
+
+
+def by_share(x):
+    """A judge that is sure of class k where pixel k alone is bright, and at a loss before a blank picture."""
+    total = x.sum(axis=1, keepdims=True)
+    return np.where(total > 0, x / np.where(total > 0, total, 1), 1 / x.shape[1])
+
+
+def found_by_latent(decode, codes, **settings):
+    return {one.latent: one for one in intervene(decode, codes, explain(None, codes), **settings)}
+
+
+def test_the_switch_and_the_range_change_what_the_decoder_says_they_do():
+    z = own_latents()
+    codes = Codes.from_values(z, LABELS)
+    weights = np.array([1.0, -2.0, 3.0, 0.5])
+    factors = {factor.latent: factor for factor in explain(None, codes)}
+    found = found_by_latent(lambda z: z * weights + 7, codes, measure=lambda x: {f"p{k}": x[:, k] for k in range(4)})
+    for latent, one in found.items():
+        change = one.changes[0]
+        assert change.attribute == f"p{latent}"
+        span = weights[latent] * (factors[latent].high - factors[latent].low)
+        assert change.sweep.value == pytest.approx(span)
+        own = z[codes.labels == latent, latent]
+        values = weights[latent] * own
+        assert change.on.value == pytest.approx(values.mean(), abs=4 * values.std() / N_SAMPLES**0.5)
+        assert change.scale == pytest.approx(np.abs(weights[latent]) * own.std() / 2, rel=0.2)
+        assert [other.size for other in one.changes[1:]] == [0, 0, 0]
+
+
+def test_what_goes_along_without_doing_anything_changes_nothing():
+    """Tempting, but wrong: a latent that follows an attribute perfectly, and that the decoder does not look at."""
+    z = np.abs(np.random.default_rng(0).normal(size=(len(LABELS), 2))) + 0.1
+    z[:, 1] = 2 * z[:, 0]
+    codes = Codes.from_values(z, LABELS)
+    size = z[:, 0]
+    assert {one.latent: one.rho for one in associate(codes, {"size": size})} == pytest.approx({0: 1.0, 1: 1.0})
+    found = found_by_latent(lambda z: z[:, :1], codes, measure=lambda x: {"size": x[:, 0]})
+    assert found[0].changes[0].size > 1
+    assert found[1].changes[0].size == 0
+    assert found[1].changes[0].sweep == (0, 0, 0)
+
+
+def test_a_latent_is_targeted_if_its_own_classes_need_it_and_no_other_does():
+    """Perfect, worthless, and tempting: on in one class by majority, and needed by the others too."""
+    z = own_latents(extra=2)
+    z[LABELS == 0, 4] = 1.0  # on in class 0, and of no consequence
+    z[:, 5] = (np.arange(len(z)) % 100 < np.where(LABELS == 0, 60, 40)).astype(float)
+
+    def decode(z):
+        shared = z[:, 5:6]
+        return z[:, :4] * (1 + shared) + (shared > 0) * 0.0 + np.roll(z[:, :4], 1, axis=1) * (1 - shared)
+
+    found = found_by_latent(decode, Codes.from_values(z, LABELS), predict=by_share)
+    assert found[4].targeted == (0, 0, 0)
+    # With the shared latent a class is told for certain, without it from an even chance with its neighbour.
+    assert found[5].loss.value == pytest.approx(0.3, abs=0.03)
+    assert found[5].other_loss.value == pytest.approx(0.2, abs=0.03)
+    assert found[5].targeted.value == pytest.approx(0.1, abs=0.05)
+    plain = found_by_latent(lambda z: z[:, :4], Codes.from_values(own_latents(), LABELS), predict=by_share)
+    for one in plain.values():
+        assert one.loss.value == pytest.approx(1 - 1 / N_CLASSES)  # from certain to a blank picture
+        assert one.other_loss.value == 0
+        assert one.targeted.value == pytest.approx(1 - 1 / N_CLASSES)
+        assert 0.3 < one.given.value < 0.7  # its value against that of the class's own
+
+
+def test_what_all_classes_use_targets_none():
+    z = np.column_stack([own_latents(), np.ones(len(LABELS))])
+    found = found_by_latent(lambda z: z[:, :4], Codes.from_values(z, LABELS), predict=by_share)
+    assert np.isnan(found[4].targeted.value)
+    assert np.isnan(found[4].given.value)
+
+
+def test_the_interval_of_a_change_covers_at_its_rate():
+    """Over many draws of the samples, against the mean of the values that the latent takes."""
+    rng, hits = np.random.default_rng(1), []
+    for seed in range(300):
+        z = rng.exponential(size=(200, 1)) + 0.5
+        codes = Codes.from_values(z, np.arange(200) % 2)
+        (one,) = intervene(lambda z: z, codes, explain(None, codes), measure=lambda x: {"x": x[:, 0]}, seed=seed)
+        hits.append(one.changes[0].on.low <= 1.5 <= one.changes[0].on.high)
+    assert 0.90 <= np.mean(hits) <= 0.98  # Student's interval of 32 skewed values
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(range(N_CLASSES)), st.integers(0, 5))
+def test_names_and_order_of_latents_do_not_matter(order, seed):
+    z = own_latents(seed)
+    weights = np.arange(1.0, 5.0)
+    ask = {"measure": lambda x: {"sum": x.sum(axis=1)}, "predict": by_share}
+    plain = found_by_latent(lambda z: z * weights, Codes.from_values(z, LABELS), **ask)
+    back = np.argsort(order)
+    shuffled = found_by_latent(lambda z: z[:, back] * weights, Codes.from_values(z[:, order], LABELS), **ask)
+    for place, latent in enumerate(order):
+        assert shuffled[place].targeted == pytest.approx(plain[latent].targeted)
+        assert shuffled[place].changes[0].sweep == pytest.approx(plain[latent].changes[0].sweep)
+
+
+def test_dead_latents_are_left_out_and_unlabelled_samples_are_changed_but_not_judged():
+    z = own_latents(extra=1)
+    codes = Codes.from_values(z, np.full(len(z), -1), class_names=("a", "b", "c", "d"))
+    found = found_by_latent(lambda z: z[:, :4], codes, measure=lambda x: {"x": x[:, 0]}, predict=by_share)
+    assert sorted(found) == [0, 1, 2, 3]
+    assert found[0].changes[0].on.value > 1
+    assert np.isnan(found[0].loss.value)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        ({"predict": lambda x: x[:, :2]}, r"'predict' of intervene must give P\(class\) \[\d+, 4\], got shape"),
+        ({"measure": lambda x: {"x": x[:1, 0]}}, "'measure' of intervene must give a number for each of"),
+    ],
+)
+def test_what_gives_something_else_is_refused(ask, message):
+    codes = Codes.from_values(own_latents(), LABELS)
+    with pytest.raises(ValueError, match=message):
+        intervene(lambda z: z, codes, explain(None, codes), **ask)
+
+
+def test_factors_of_other_codes_are_refused():
+    codes = Codes.from_values(own_latents(extra=1), LABELS)
+    fewer = Codes.from_values(own_latents(), LABELS)
+    with pytest.raises(ValueError, match="'factors' of intervene must be of the 4 latents of codes"):
+        intervene(lambda z: z, fewer, explain(None, codes))
