@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cospike.cli import main
+from cospike.entry import main
 
 QUICK = ("--epochs", "2", "--n-latents", "6", "--hidden", "32", "--accelerator", "cpu")
 
@@ -40,7 +40,7 @@ def test_train_leaves_a_run_and_prints_measures_and_the_report(tmp_path, capsys)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         "config.json", "weights.safetensors", "state.safetensors", "history.jsonl", "codes.npz", "previews.npz",
-        "attributes.npz", "metrics.json", "factors.csv", "report.html",
+        "attributes.npz", "references.safetensors", "metrics.json", "interventions.json", "factors.csv", "report.html",
     }  # fmt: skip
 
 
@@ -48,8 +48,10 @@ def test_train_leaves_a_run_and_prints_measures_and_the_report(tmp_path, capsys)
 def test_measure_and_report_work_from_the_folder_alone(folder, capsys, tmp_path):
     capsys.readouterr()
     assert run("measure", folder, "--json") == 0
-    metrics = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)
+    metrics = told["measures"]
     assert metrics == json.loads((folder / "metrics.json").read_text())
+    assert [factor["latent"] for factor in told["factors"] if factor["intervention"]]
     for entry in metrics.values():
         assert set(entry) >= {"value", "unit", "direction", "how"}
     assert run("measure", folder) == 0

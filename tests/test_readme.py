@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cospike.cli import main
+from cospike.entry import main
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+HOME = Path(__file__).parent.parent
+README = (HOME / "README.md").read_text(encoding="utf-8")
+READING = (HOME / "docs" / "reading.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = re.findall(r"^\$ cospike (.*)$", README, re.MULTILINE)
 
@@ -26,6 +28,13 @@ def test_examples_run(tmp_path, monkeypatch, example):
         assert ("a", "b", "c") in found.get("always-on", set()) | found.get("global", set())
         assert found["class-specific"] == {("a",), ("b",), ("c",)}
         assert names["samples"].shape == (5, 12)
+
+
+def test_the_examples_of_the_guide_run_one_after_another():
+    names = {}
+    for example in re.findall(r"```python\n(.*?)```", READING, re.DOTALL):
+        exec(compile(example, "docs/reading.md", "exec"), names)
+    assert len(names["found"]) == 3
 
 
 @pytest.mark.slow

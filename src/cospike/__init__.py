@@ -3,8 +3,8 @@
 Three nouns: `SpikeSlab`, a distribution; `SparseVAE`, a module; `Codes`, arrays. Five verbs: `fit`,
 `encode_dataset`, `measure`, `explain`, `report`. Left of `Codes` is torch, right of it is NumPy. Read the sources in
 this order: `spike_slab`, `information`, `divergence`, `priors`, `model`, `objective`, `train`, `metrics`,
-`likelihood`, `importance`, `kinds`, `factors`, `families`, `attributes`, `associations`, `disentanglement`; then
-`synthetic` and `recovery`, and `benchmark`.
+`likelihood`, `importance`, `kinds`, `factors`, `interventions`, `plausibility`, `counterfactuals`, `matching`,
+`families`, `attributes`, `associations`, `disentanglement`; then `synthetic` and `recovery`, and `benchmark`.
 
 Names load on first use, so that work on arrays alone, and `cospike --help`, never load torch.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cospike.attributes import measure_attributes
     from cospike.class_views import Score, measure_disentanglement
     from cospike.codes import Codes
+    from cospike.counterfactuals import Counterfactual, find_counterfactual
     from cospike.data import Dataset, Split, from_arrays, load_dataset
     from cospike.disentanglement import monoscore
     from cospike.evaluation import evaluate
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
     from cospike.html_report import report
     from cospike.importance import importance_bounds, latent_worth, n_global_worth
     from cospike.information import pairwise_js, spike_information
+    from cospike.interventions import Intervention, intervene
     from cospike.likelihood import bounds, class_probabilities
+    from cospike.matching import Reading, Stability, match_latents, stability
     from cospike.metrics import Measurement, measure
     from cospike.model import SparseVAE
     from cospike.objective import Objective
+    from cospike.plausibility import Plausibility
     from cospike.recovery import measure_recovery, support_f1
+    from cospike.references import measure_references
     from cospike.runs import load
     from cospike.schedule import Schedule
     from cospike.spike_slab import SpikeSlab
@@ -46,6 +51,7 @@ _HOMES = {
     "attributes": ("measure_attributes",),
     "class_views": ("Score", "measure_disentanglement"),
     "codes": ("Codes",),
+    "counterfactuals": ("Counterfactual", "find_counterfactual"),
     "data": ("Dataset", "Split", "from_arrays", "load_dataset"),
     "disentanglement": ("monoscore",),
     "evaluation": ("evaluate",),
@@ -55,11 +61,15 @@ _HOMES = {
     "html_report": ("report",),
     "importance": ("importance_bounds", "latent_worth", "n_global_worth"),
     "information": ("pairwise_js", "spike_information"),
+    "interventions": ("Intervention", "intervene"),
     "likelihood": ("bounds", "class_probabilities"),
+    "matching": ("Reading", "Stability", "match_latents", "stability"),
     "metrics": ("Measurement", "measure"),
     "model": ("SparseVAE",),
     "objective": ("Objective",),
+    "plausibility": ("Plausibility",),
     "recovery": ("measure_recovery", "support_f1"),
+    "references": ("measure_references",),
     "runs": ("load",),
     "schedule": ("Schedule",),
     "spike_slab": ("SpikeSlab",),
@@ -72,42 +82,52 @@ __all__ = [
     "Association",
     "Cause",
     "Codes",
+    "Counterfactual",
     "Dataset",
     "Factor",
     "InputError",
+    "Intervention",
     "Measurement",
     "Objective",
+    "Plausibility",
+    "Reading",
     "Schedule",
     "Score",
     "Sharing",
     "SparseVAE",
     "SpikeSlab",
     "Split",
+    "Stability",
     "associate",
     "bounds",
     "class_probabilities",
     "encode_dataset",
     "evaluate",
     "explain",
+    "find_counterfactual",
     "fit",
     "from_arrays",
     "generate",
     "group_sharing",
     "importance_bounds",
+    "intervene",
     "latent_worth",
     "load",
     "load_dataset",
     "make_shapes",
     "make_sparse_linear",
+    "match_latents",
     "measure",
     "measure_attributes",
     "measure_disentanglement",
     "measure_recovery",
+    "measure_references",
     "monoscore",
     "n_global_worth",
     "pairwise_js",
     "report",
     "spike_information",
+    "stability",
     "support_f1",
     "traverse",
 ]

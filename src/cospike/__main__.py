@@ -1,5 +1,5 @@
 """`python -m cospike`."""
 
-from cospike.cli import main
+from cospike.entry import main
 
 main()

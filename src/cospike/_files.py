@@ -1,10 +1,13 @@
 """Files that are written whole or not at all, and arrays in them that need no pickle."""
 
+import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +48,19 @@ def parse_arrays(content: bytes) -> dict[str, np.ndarray]:
             return dict(file)
     except Exception as error:  # zipfile and numpy meet flipped bytes with anything, KeyError to NotImplementedError
         raise ValueError("it is no whole archive of plain NumPy arrays") from error
+
+
+def format_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON that any reader takes: what is not a finite number is null."""
+    return json.dumps(_without_nan(value), allow_nan=False, indent=indent) + "\n"
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_nan(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _umask() -> int:

@@ -1,19 +1,14 @@
-"""The command `cospike`. Results go to standard output, progress and notes to standard error.
-
-Exit codes: 0 done; 2 something given cannot be used, said in one line; 130 interrupted, with what is done saved.
-"""
+"""What `cospike` can be told to do. Results go to standard output, progress and notes to standard error."""
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 # Two OpenMP threads that spin for each other slow a busy machine down tenfold; this has to be set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
-from cyclopts.config import Yaml
+from cyclopts import App, Parameter
 
 from cospike._errors import InputError
 from cospike._version import __version__
@@ -21,6 +16,7 @@ from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options
 
 if TYPE_CHECKING:
     from cospike.data import Dataset
+    from cospike.evaluation import Evaluation
 
 _Flag = Parameter(negative="")
 _Options = Annotated[Options, Parameter(name="*", consume_multiple=True)]
@@ -34,7 +30,7 @@ app = App(
     """,
     help_format="markdown",
     result_action="return_value",
-    exit_on_error=False,  # `main` prints every mistake alike
+    exit_on_error=False,  # `entry.main` prints every mistake alike
     print_error=False,
     suppress_keyboard_interrupt=False,
 )
@@ -73,6 +69,7 @@ def train(
     built = build_objective(objective, options)
     evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
     print_measures({objective: evaluation.metrics})
+    _remark(objective, evaluation)
     with working("writing the report"):
         path = write_report(out)
     print(path)
@@ -110,6 +107,8 @@ def compare(
         dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
     )
     print_measures({name: evaluation.metrics for name, evaluation in evaluations.items()})
+    for name, evaluation in evaluations.items():
+        _remark(name, evaluation)
     *others, last = objectives
     with working("writing the report"):
         path = write_report(out / last, compare=[out / name for name in others])
@@ -182,26 +181,43 @@ def report(
 
 
 @app.command
-def measure(run: Path, *, json: Annotated[bool, _Flag] = False) -> None:
+def measure(
+    run: Path,
+    *,
+    factors: Annotated[bool, _Flag] = False,
+    seeds: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = (),
+    disentanglement: Annotated[bool, _Flag] = False,
+    group: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
+    baseline: Path | None = None,
+    json: Annotated[bool, _Flag] = False,
+) -> None:
     """Measure the held-out codes of RUN, from its folder alone.
 
     Args:
         run: The folder of a run.
-        json: Print `metrics.json` ({name: {value, unit, direction, how}}) instead of a table.
+        factors: Print the factor table too: whom each latent serves, what it goes with, and what it changes.
+        seeds: Folders of runs with other seeds: which latents of RUN come back in them. Implies --factors.
+        disentanglement: Hold the codes against the measured attributes: MIG, DCI, InfoMEC and more, from three sides.
+        group: Names of classes: do they share more latents than chance? As in `--group Sandal Sneaker "Ankle boot"`.
+        baseline: The folder of another run, such as plain VSC: do they share more than there?
+        json: Print JSON instead of tables: measures, factors with all evidence, and what else was asked for.
     """
-    from cospike.evaluation import evaluate, format_metrics, save
-    from cospike.tables import print_measures
+    from cospike._files import format_json
+    from cospike.evaluation import save
+    from cospike.inspection import inspect_run
+    from cospike.progress import working
+    from cospike.tables import print_inspection
 
-    evaluation = evaluate(run, write=False)
-    metrics = evaluation.metrics
+    with working(f"measuring {run}"):
+        inspection = inspect_run(run, seeds=seeds, disentanglement=disentanglement, group=group, baseline=baseline)
     try:
-        save(run, evaluation)
+        save(run, inspection.evaluation)
     except OSError as error:
         _note(f"cospike: {run} keeps its old metrics.json: {error.strerror}.")
     if json:
-        print(format_metrics(metrics), end="")
+        print(format_json(inspection.to_dict(), indent=2), end="")
     else:
-        print_measures({run.name: metrics}, everything=True)
+        print_inspection(run.name, inspection, factors=factors)
 
 
 @data_app.default
@@ -232,48 +248,6 @@ def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
     print(fetch_dataset(name, say=_note))
 
 
-@app.meta.default
-def _with_config(
-    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    config: Annotated[Path | None, Parameter(help="A YAML file of options, such as `epochs: 40`.")] = None,
-) -> None:
-    if config is not None:
-        _check_yaml(config)
-    app.config = () if config is None else (Yaml(config, use_commands_as_keys=False),)
-    app(tokens)
-
-
-def _check_yaml(path: Path) -> None:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"'--config' must be a YAML file that can be read, got {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} must hold options, such as `epochs: 40`, got {type(content).__name__}.")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; a user's mistake ends in one line, never in a traceback."""
-    try:
-        app.meta(arguments)
-    except UnusedCliTokensError as error:
-        _note(f"cospike: Unexpected argument {(error.unused_tokens or ['?'])[0]!r}. `--help` lists what fits here.")
-        sys.exit(2)
-    except (CycloptsError, InputError, FloatingPointError) as error:
-        _note(f"cospike: {' '.join(str(error).split())}")
-        sys.exit(2)
-    except OSError as error:
-        _note(f"cospike: {error.strerror or error}: {error.filename or 'no file named'}")
-        sys.exit(2)
-    except KeyboardInterrupt as error:
-        _note(f"cospike: interrupted. {error}" if str(error) else "cospike: interrupted.")
-        sys.exit(130)
-
-
 def _load(name: str | None, seed: int) -> "Dataset":
     from cospike.data import load_dataset, load_default
 
@@ -283,6 +257,13 @@ def _load(name: str | None, seed: int) -> "Dataset":
     if notice:
         _note(notice)
     return dataset
+
+
+def _remark(name: str, evaluation: "Evaluation") -> None:
+    from cospike.evaluation import remark
+
+    if text := remark(evaluation):
+        _note(f"cospike: {name}: {text}")
 
 
 def _note(text: str) -> None:

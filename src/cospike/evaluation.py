@@ -8,21 +8,29 @@ from typing import Any, NamedTuple, get_args
 
 from cospike import runs
 from cospike._errors import InputError
-from cospike._files import write_atomic
-from cospike.associations import Association, associate
+from cospike._files import format_json, write_atomic
 from cospike.codes import Codes
+from cospike.evidence import (
+    Evidence,
+    columns_of,
+    format_interventions,
+    gather_evidence,
+    measure_evidence,
+    names_of_latents,
+    read_interventions,
+)
 from cospike.factors import Factor, explain, format_factors
 from cospike.likelihood import bounds
 from cospike.metrics import Direction, Measurement, measure
-
-_WORTH_A_NAME = 0.3
+from cospike.references import read_references
 
 
 class Evaluation(NamedTuple):
-    """The measures of a run by name, its factor table, and the classes that this speaks of."""
+    """The measures of a run by name, its factor table, the evidence for it, and the classes that this speaks of."""
 
     metrics: dict[str, Measurement]
     factors: tuple[Factor, ...]
+    evidence: Evidence
     class_names: tuple[str, ...]
 
 
@@ -31,7 +39,7 @@ def evaluate(run: str | Path, *, write: bool = True) -> Evaluation:
 
     Args:
         run: the folder of a finished run.
-        write: leave `metrics.json` and `factors.csv` there.
+        write: leave `metrics.json`, `interventions.json` and `factors.csv` there.
     """
     run = Path(run)
     model = runs.load(run)
@@ -42,43 +50,53 @@ def evaluate(run: str | Path, *, write: bool = True) -> Evaluation:
     if history := runs.read_history(run):
         seconds = round(sum(row["seconds"] for row in history), 2)
         metrics["seconds"] = Measurement(seconds, "seconds", "lower", "training, all epochs, with validation")
-    evaluation = Evaluation(metrics, explain(model, test), test.class_names)
+    if references := read_references(run / "references.safetensors", model.shape, test.n_classes):
+        metrics |= references.metrics
+    factors = explain(model, test)
+    evidence = gather_evidence(run, model, test, factors)
+    evaluation = Evaluation(metrics | measure_evidence(evidence, factors), factors, evidence, test.class_names)
     if write:
         save(run, evaluation)
     return evaluation
 
 
+def remark(evaluation: Evaluation) -> str | None:
+    """What a user should know before reading on: that a run has collapsed, so that its patterns say nothing."""
+    kinds = [factor.kind for factor in evaluation.factors]
+    if "dead" not in kinds or not {"dead", "always-on"} >= set(kinds):
+        return None
+    always = kinds.count("always-on")
+    return (
+        f"no latent tells one sample from another by being on or off: {always} of {len(kinds)} "
+        f"{'is' if always == 1 else 'are'} always on, the others never. Train longer (--epochs), or expect more "
+        "of them to be on (--active-prior)."
+    )
+
+
 def save(run: Path, evaluation: Evaluation) -> None:
-    """Write `metrics.json` and `factors.csv`."""
+    """Write `metrics.json`, `interventions.json` and `factors.csv`."""
+    table = format_factors(evaluation.factors, evaluation.class_names, beside=columns_of(evaluation.evidence))
     write_atomic(run / "metrics.json", format_metrics(evaluation.metrics))
-    write_atomic(run / "factors.csv", format_factors(evaluation.factors, evaluation.class_names))
-
-
-def names_of_latents(run: Path, codes: Codes) -> dict[int, Association]:
-    """For each latent the attribute that it goes with most, if any: |ρ| ≥ .3, and significant within some class.
-
-    Args:
-        run: the folder of a run; without an `attributes.npz` in it nothing is known.
-        codes: of its held-out samples.
-    """
-    path = run / "attributes.npz"
-    if not path.is_file():
-        return {}
-    attributes = runs.read_arrays(run, path.name)
-    try:
-        found = associate(codes, attributes)
-    except InputError as error:
-        raise InputError(f"{path} does not fit codes.npz beside it: {error} The report does without it.") from error
-    best: dict[int, Association] = {}
-    for one in found:  # the strongest first
-        if abs(one.rho) >= _WORTH_A_NAME and any(one.significant_by_class):
-            best.setdefault(one.latent, one)
-    return best
+    write_atomic(run / "interventions.json", format_interventions(evaluation.evidence.interventions))
+    write_atomic(run / "factors.csv", table)
 
 
 def format_metrics(metrics: Mapping[str, Measurement]) -> str:
     """The measures as JSON: {name: {value, unit, direction, how, stderr}}."""
-    return json.dumps({name: asdict(measurement) for name, measurement in metrics.items()}, indent=2) + "\n"
+    return format_json({name: asdict(measurement) for name, measurement in metrics.items()}, indent=2)
+
+
+def read_evidence(run: Path, codes: Codes) -> Evidence:
+    """What is known of the latents of a run; its latents are changed now if that has not been done.
+
+    Args:
+        run: the folder.
+        codes: of its held-out samples.
+    """
+    interventions = read_interventions(run)
+    if interventions is None:
+        interventions = evaluate(run).evidence.interventions
+    return Evidence(names_of_latents(run, codes), interventions)
 
 
 def read_metrics(run: str | Path) -> dict[str, Measurement]:

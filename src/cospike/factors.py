@@ -1,18 +1,20 @@
 """`explain()`: which latent serves which class, and what it does to the data."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain
+from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from cospike._errors import InputError
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
-from cospike.kinds import KINDS, decided_uses, latent_kinds, uses, wilson_interval
+from cospike.intervals import UNKNOWN, lift, wilson_interval
+from cospike.kinds import KINDS, decided_uses, latent_kinds, uses
 
 _SAMPLES_PER_EFFECT = 500
 
@@ -32,6 +34,8 @@ class Factor:
         active_high: upper ends.
         usage: share of all samples in which it is active.
         lift: P(active | its classes) / P(active), 1 if it says nothing of the class; NaN if no class uses it.
+        lift_low: lower end of its 95 % interval (`cospike.intervals.lift`).
+        lift_high: upper end.
         effect: what switching it off changes where it is active: mean over samples of the summed absolute change of
             the output, in units of the data (of images: full pixels); 0 if it is never active, NaN without a model.
         low: 5 % quantile of its value where it is active (in its own classes, if any).
@@ -47,6 +51,8 @@ class Factor:
     active_high: tuple[float, ...]
     usage: float
     lift: float
+    lift_low: float
+    lift_high: float
     effect: float
     low: float
     high: float
@@ -79,6 +85,7 @@ def explain(
         owners = sorted(np.flatnonzero(used[:, latent]), key=lambda label: -probs[label, latent])
         usage = float(active[:, latent].mean())
         serves = np.isin(codes.labels, owners) if owners else np.ones(len(codes), dtype=bool)
+        gain = lift(*_counts(active[serves, latent]), *_counts(active[~serves, latent])) if owners else UNKNOWN
         on = np.flatnonzero(active[:, latent])
         values = codes.slab_loc[active[:, latent] & serves, latent]
         low, high = np.quantile(values, (0.05, 0.95)) if len(values) else (0.0, 0.0)
@@ -92,7 +99,9 @@ def explain(
                 active_low=tuple(map(float, ends[0][:, latent])),
                 active_high=tuple(map(float, ends[1][:, latent])),
                 usage=usage,
-                lift=float(active[serves, latent].mean() / usage) if owners and usage else float("nan"),
+                lift=gain.value,
+                lift_low=gain.low,
+                lift_high=gain.high,
                 effect=_effect(model, codes.values(active), latent, rng.permutation(on)[:_SAMPLES_PER_EFFECT]),
                 low=float(low),
                 high=float(high),
@@ -112,26 +121,49 @@ def traverse(
 ) -> Float[np.ndarray, "row step *event"]:
     """What a latent does: each of ``rows`` decoded with its spike off, then on at ``steps`` values of its slab.
 
-    The values run over the range that the factor's own classes show, so that no picture leaves the data.
+    The values run over the range that the factor's own classes show; `cospike.Plausibility` tells of `traversed_codes`
+    which of them leave the data all the same, as where a latent that is always on is off.
     """
+    z = traversed_codes(codes, factor, rows, steps=steps)
+    outputs = decoder_of(model)(z.reshape(-1, codes.n_latents))
+    return outputs.reshape(*z.shape[:2], *outputs.shape[1:])
+
+
+def traversed_codes(
+    codes: Codes, factor: Factor, rows: Sequence[int] | Int[np.ndarray, " row"], *, steps: int = 8
+) -> Float[np.ndarray, "row step latent"]:
+    """The codes that `traverse` decodes."""
     values = np.concatenate([[0.0], np.linspace(factor.low, factor.high, steps)])
     z = np.repeat(codes.values()[np.asarray(rows)][:, None], len(values), axis=1)
     z[:, :, factor.latent] = values
-    outputs = decoder_of(model)(z.reshape(-1, codes.n_latents))
-    return outputs.reshape(len(z), len(values), *outputs.shape[1:])
+    return z
 
 
-def format_factors(factors: Iterable[Factor], class_names: Sequence[str]) -> str:
-    """The factor table as CSV, with a column P(active | class) a class, and its interval."""
+def format_factors(
+    factors: Iterable[Factor],
+    class_names: Sequence[str],
+    *,
+    beside: Mapping[int, Mapping[str, str | float]] = MappingProxyType({}),
+) -> str:
+    """The factor table as CSV, with a column P(active | class) a class, and its interval.
+
+    Args:
+        factors: a row each.
+        class_names: of the data.
+        beside: further columns, by latent; empty for a latent that has none.
+    """
+    numbers = ("usage", "lift", "lift_low", "lift_high", "effect", "low", "high")
+    more = tuple(next(iter(beside.values()), {}))
+    by_class = [f"P(active | {name}){end}" for name in class_names for end in ("", " low", " high")]
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    columns = ("latent", "kind", "classes", "undecided", "usage", "lift", "effect", "low", "high")
-    writer.writerow([*columns, *(f"P(active | {name}){end}" for name in class_names for end in ("", " low", " high"))])
+    writer.writerow(["latent", "kind", "classes", "undecided", *numbers, *more, *map(_cell, by_class)])
     for factor in factors:
-        by_class = zip(factor.active_by_class, factor.active_low, factor.active_high, strict=True)
-        numbers = (factor.usage, factor.lift, factor.effect, factor.low, factor.high, *chain.from_iterable(by_class))
-        names = (_cell(" ".join(names)) for names in (factor.classes, factor.undecided))
-        writer.writerow([factor.latent, factor.kind, *names, *(f"{number:.4f}" for number in numbers)])
+        cells: list[str | float] = [" ".join(factor.classes), " ".join(factor.undecided)]
+        cells += [getattr(factor, name) for name in numbers]
+        cells += [beside.get(factor.latent, {}).get(name, "") for name in more]
+        cells += chain.from_iterable(zip(factor.active_by_class, factor.active_low, factor.active_high, strict=True))
+        writer.writerow([factor.latent, factor.kind, *map(_cell, cells)])
     return out.getvalue()
 
 
@@ -146,6 +178,12 @@ def _effect(
     return float(np.abs(change).reshape(len(rows), -1).sum(1).mean())
 
 
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+def _counts(active: Bool[np.ndarray, " sample"]) -> tuple[int, int]:
+    return int(active.sum()), len(active)
+
+
+def _cell(content: str | float) -> str:
+    """Four decimals of a number; text that no spreadsheet takes for a formula."""
+    if not isinstance(content, str):
+        return f"{content:.4f}"
+    return f"'{content}" if content[:1] in ("=", "+", "-", "@", "\t", "\r") else content

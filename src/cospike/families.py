@@ -112,7 +112,7 @@ def group_sharing(
 class _Patterns:
     """The active_probs of each class that has samples, without the global latents."""
 
-    by_class: tuple[Float[np.ndarray, "sample latent"], ...]
+    by_class: tuple[Float[np.ndarray, "_ latent"], ...]  # of as many samples as each class has
 
     @classmethod
     def of(cls, codes: Codes, present: Int[np.ndarray, " class"]) -> "_Patterns":

@@ -4,19 +4,25 @@
 and runs nothing: its content security policy forbids both.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 
-from cospike import __version__, plots, report_figures, runs
+from cospike import __version__, plots, report_figures, report_samples, runs
 from cospike._errors import InputError
 from cospike._files import write_atomic
-from cospike.evaluation import names_of_latents, read_metrics
+from cospike.attributes import UNITS, attribute_kind
+from cospike.evaluation import read_evidence, read_metrics
+from cospike.evidence import WORTH_A_NAME, stability_of
+from cospike.interventions import Intervention
 from cospike.kinds import KINDS
+from cospike.matching import STABLE, Stability
 from cospike.metrics import Measurement, is_earned
+from cospike.plausibility import Plausibility
+from cospike.references import read_references
 from cospike.report_figures import RunView
 
 _NEEDED = {"active_per_sample", "latents_in_use", "neg_elbo"}  # every run has these
@@ -58,14 +64,28 @@ def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
         view = RunView.read(run)
         columns = [_Column.read(Path(folder)) for folder in (run, *compare)]
         with plots.style():
-            html = _render(run, view, columns)
+            html = _render(run, view, columns, _stability(run, view, [Path(folder) for folder in compare]))
         write_atomic(run / "report.html", html)
     except OSError as error:
         raise InputError(f"Cannot write the report of {run}: {error.strerror}.") from error
     return run / "report.html"
 
 
-def _render(run: Path, view: RunView, columns: Sequence[_Column]) -> str:
+def _stability(run: Path, view: RunView, others: Sequence[Path]) -> Stability | None:
+    """How much comes back in those runs that differ in their seed alone; None if there are none."""
+    seeds = [other for other in others if _but_seeds(runs.read_config(other)) == _but_seeds(view.config)]
+    return stability_of(run, seeds) if seeds else None
+
+
+def _but_seeds(config: dict[str, Any]) -> list[Any]:
+    """What two runs with other seeds have in common: the same model, objective and training, on the same rows."""
+    parts: list[Any] = [config["objective"], config["data"].get("fingerprint")]
+    return [
+        {name: value for name, value in config[part].items() if name != "seed"} for part in ("model", "training")
+    ] + parts
+
+
+def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Stability | None) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cospike"),
         autoescape=True,
@@ -75,6 +95,9 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column]) -> str:
     )
     kinds = [factor.kind for factor in view.factors]
     order, overlap = report_figures.overlap(view)
+    evidence, data = read_evidence(run, view.codes), Plausibility.fit(view.codes)
+    references = read_references(run / "references.safetensors", view.model.shape, len(view.uses))
+    turned = report_samples.counterfactuals(view, references.classifier.predict_probs, data) if references else []
     drawn = report_figures.most_important(view.used, view.n_traversals)
     return environment.get_template("report.html.j2").render(
         version=__version__,
@@ -87,13 +110,32 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column]) -> str:
         settings=list(_flatten(view.config)),
         pattern=report_figures.pattern(view, order),
         overlap=overlap,
-        traversals=[(factor, report_figures.traversal(view, factor)) for factor in drawn],
-        reconstructions=list(report_figures.reconstructions(view)),
-        class_samples=list(report_figures.class_samples(view)),
-        names=names_of_latents(run, view.codes),
-        prior_samples=report_figures.prior_samples(view),
+        traversals=[(factor, report_samples.traversal(view, factor, data)) for factor in drawn],
+        reconstructions=list(report_samples.reconstructions(view)),
+        class_samples=list(report_samples.class_samples(view)),
+        names=evidence.associations,
+        interventions=evidence.interventions,
+        changes=_shown_changes(evidence.interventions, view),
+        stability=stability,
+        stable=STABLE,
+        turned=turned,
+        turned_figure=report_samples.counterfactual_figure(view, turned) if turned else None,
+        prior_samples=report_samples.prior_samples(view),
         curves=list(report_figures.curves(view.history)),
     )
+
+
+def _shown_changes(interventions: Mapping[int, Intervention], view: RunView) -> dict[int, str]:
+    """Of each latent what it changes most, in words: an attribute, by how much, and whether by its range (↔)."""
+    units = UNITS.get(attribute_kind(view.config["data"]["name"], view.model.shape) or "", {})
+    texts = {}
+    for latent, one in interventions.items():
+        if one.changes and (change := one.changes[0]).size >= WORTH_A_NAME:
+            value = (change.sweep if change.by_sweep else change.on).value
+            sign = "\N{LEFT RIGHT ARROW} " if change.by_sweep else "+" if value > 0 else "\N{MINUS SIGN}"
+            unit = units.get(change.attribute, "")
+            texts[latent] = f"{change.attribute.replace('_', ' ')} {sign}{abs(value):.2g} {unit}".strip()
+    return texts
 
 
 def _column_names(columns: Sequence[_Column]) -> list[str]:

@@ -11,16 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from io import StringIO
-from itertools import groupby, product
+from itertools import groupby
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from matplotlib import style as mpl_style
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+
+from cospike.mosaic import mosaic, tile
 
 BLUE, VERMILLION, INK = "#3a86c8", "#d55e00", "#000000"  # the first two are legible on white and on black
 PATTERN_MAP, OVERLAP_MAP, DIFFERENCE_MAP = "viridis", "cividis", "RdBu_r"
@@ -38,7 +41,6 @@ _STYLE = {
     "svg.hashsalt": "cospike",
 }
 _CARD = 340  # width of what fits on a phone
-_TILE = 56  # pixels of the longer side of a picture, near enough: twice what it takes on the page
 
 
 @contextmanager
@@ -135,20 +137,25 @@ def picture_figure(
     *,
     column_breaks: Sequence[int] = (),
     rows_per_name: int = 1,
+    marked: Bool[np.ndarray, "row column"] | None = None,
 ) -> Figure:
     """A grid of pictures (values 0 … 1, one channel or three), a name before every ``rows_per_name`` rows.
 
-    A wider gap stands before the columns in ``column_breaks``, and between named rows.
+    A wider gap stands before the columns in ``column_breaks``, and between named rows; what is ``marked`` has a frame.
     """
     row_breaks = range(rows_per_name, len(pictures), rows_per_name) if rows_per_name > 1 else ()
-    tiles = _tile(np.broadcast_to(pictures, (*pictures.shape[:-1], 3)))
-    canvas, y, x = _mosaic(tiles, row_breaks, column_breaks)
+    tiles = tile(np.broadcast_to(pictures, (*pictures.shape[:-1], 3)))
+    canvas, y, x = mosaic(tiles, row_breaks, column_breaks)
     left, top = _margin(row_names), 18 if column_names else 2
     shown = min(_CARD - left - 4, 44 * pictures.shape[1] + 8)  # few columns: no larger than elsewhere
     height = shown * canvas.shape[0] / canvas.shape[1]
     figure = _figure(_CARD, top + height + 2)
     axes = _axes(figure, left, top, shown, height)
     axes.imshow(canvas, interpolation="none", aspect="auto")
+    tall, wide = tiles.shape[2:4]
+    for i, j in np.argwhere(np.zeros((0, 0)) if marked is None else marked):
+        corner = (x[j] - wide / 2, y[i] - tall / 2)
+        axes.add_patch(Rectangle(corner, wide, tall, fill=False, ec=VERMILLION, lw=1.4, clip_on=False))
     centres = y.reshape(-1, rows_per_name).mean(axis=1)
     axes.set_yticks(centres, [_short(name) for name in row_names], parse_math=False)
     axes.set_xticks(x[: len(column_names)], list(column_names), fontsize=_SMALL)
@@ -175,8 +182,12 @@ def profile_figure(
     *,
     colors: Sequence[str],
     dashed: Sequence[int] = (),
+    marked: Bool[np.ndarray, "row line"] | None = None,
 ) -> Figure:
-    """Data that are not pictures: one small panel a row, a line over the columns for each of its vectors."""
+    """Data that are not pictures: one small panel a row, a line over the columns for each of its vectors.
+
+    What is ``marked`` is dotted.
+    """
     n_rows, n_lines, n_columns = rows.shape
     left, panel = _margin(row_names), 54
     figure = _figure(_CARD, 6 + panel * n_rows + 18)
@@ -185,8 +196,10 @@ def profile_figure(
     for i, row in enumerate(rows):
         axes = _axes(figure, left, 6 + panel * i, _CARD - left - 6, panel - 6)
         for j in range(n_lines):
+            dotted = marked is not None and marked[i, j]
             axes.plot(
-                np.arange(n_columns), row[j], color=colors[j], lw=1.1, ls="--" if j in dashed else "-",
+                np.arange(n_columns), row[j], color=colors[j], lw=1.1,
+                ls=":" if dotted else "--" if j in dashed else "-",
                 drawstyle="steps-mid" if n_columns <= 30 else "default",
             )  # fmt: skip
         axes.set(ylim=(low - pad, high + pad), xlim=(-0.5, n_columns - 0.5), yticks=[])
@@ -255,38 +268,6 @@ def _spans(kinds: Sequence[str]) -> Iterator[tuple[str, int, int]]:
         length = len(list(run))
         yield kind, first, length
         first += length
-
-
-def _mosaic(
-    tiles: Float[np.ndarray, "row column height width 3"], row_breaks: Sequence[int], column_breaks: Sequence[int]
-) -> tuple[Float[np.ndarray, "y x 4"], Float[np.ndarray, " row"], Float[np.ndarray, " column"]]:
-    """Tiles on one canvas, transparent between them and where a tile is NaN, and the centres of rows and columns.
-
-    Values are rounded to 64 levels, which no one sees and which halves the file.
-    """
-    n_rows, n_columns, height, width, _ = tiles.shape
-    gap = max(1, width // 20)
-    starts = [
-        np.arange(n) * (size + gap) + 4 * gap * np.searchsorted(np.array(breaks, dtype=int), np.arange(n), "right")
-        for n, size, breaks in ((n_rows, height, row_breaks), (n_columns, width, column_breaks))
-    ]
-    canvas = np.zeros((starts[0][-1] + height, starts[1][-1] + width, 4))
-    for (i, y), (j, x) in product(enumerate(starts[0]), enumerate(starts[1])):
-        place = canvas[y : y + height, x : x + width]
-        place[..., :3] = np.nan_to_num(np.round(63 * tiles[i, j]) / 63)
-        place[..., 3] = np.isfinite(tiles[i, j]).all(axis=-1)
-    return canvas, starts[0] + (height - 1) / 2, starts[1] + (width - 1) / 2
-
-
-def _tile(pictures: Float[np.ndarray, "row column height width 3"]) -> Float[np.ndarray, "row column y x 3"]:
-    """Pictures brought near the size of a tile by a whole factor: small ones stay sharp, large ones are averaged."""
-    n_rows, n_columns, height, width, _ = pictures.shape
-    if (factor := _TILE // max(height, width)) > 1:
-        return pictures.repeat(factor, axis=2).repeat(factor, axis=3)
-    factor = max(1, round(max(height, width) / _TILE))
-    y, x = min(factor, height), min(factor, width)
-    cut = pictures[:, :, : height // y * y, : width // x * x]
-    return np.asarray(cut.reshape(n_rows, n_columns, height // y, y, width // x, x, 3).mean(axis=(3, 5)))
 
 
 def _short(name: str, length: int = 14) -> str:

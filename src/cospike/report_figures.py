@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
@@ -18,15 +17,13 @@ from cospike import plots, runs
 from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.codes import Codes
-from cospike.factors import Factor, explain, traverse
+from cospike.factors import Factor, explain
 from cospike.families import class_overlap
-from cospike.generation import generate
 from cospike.kinds import KINDS, uses
 from cospike.model import SparseVAE
 
 _MAX_CLASSES, _MAX_LATENTS, _MAX_TRAVERSALS = 24, 60, 24  # what a reader takes in, and a page of 3 MB holds
 _MAX_COLOUR_TRAVERSALS = 16
-_COLUMNS, _STEPS, _CLASSES_PER_CARD = 8, 6, 5  # pictures a row, values of a slab
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,91 +194,6 @@ def pattern(view: RunView, order: Sequence[int]) -> str | None:
     names = [view.codes.class_names[label] for label in order]
     figure = plots.pattern_figure(means, names, latents, [factor.kind for factor in factors])
     return plots.to_svg(figure, f"Heat map of {len(order)} classes by {len(latents)} latents: mean active_probs")
-
-
-def traversal(view: RunView, factor: Factor) -> str:
-    """What a factor does to a few samples: its spike off, its slab from low to high, and the difference."""
-    rows = _typical_rows(view, factor)
-    outputs = traverse(view.model, view.codes, factor, rows, steps=_STEPS)
-    names = [view.codes.class_names[label] if label != UNLABELLED else "" for label in view.codes.labels[rows]]
-    alt = f"Latent {factor.latent} off, then {factor.low:.1f} to {factor.high:.1f}, in samples of {', '.join(names)}"
-    if not view.are_images:
-        lines = outputs.reshape(*outputs.shape[:2], -1)
-        colors = [plots.INK, *plots.blend(_STEPS)]
-        return plots.to_svg(plots.profile_figure(lines, names, colors=colors, dashed=[0]), alt)
-    pictures = view.pictures(outputs)
-    pictures = np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
-    far = -1 if abs(factor.high) >= abs(factor.low) else 1  # the end of the range that differs most from 0
-    change = plots.difference_pictures(pictures[:, far] - pictures[:, 0])
-    low, high = (f"{value:z.1f}".replace("-", "\N{MINUS SIGN}") for value in (factor.low, factor.high))
-    columns = ["off", low, *[""] * (_STEPS - 2), high, "change"]
-    figure = plots.picture_figure(
-        np.concatenate([pictures, change[:, None]], axis=1), names, columns, column_breaks=(1, _STEPS + 1)
-    )
-    return plots.to_svg(figure, f"{alt}; last, the change from off to {high if far < 0 else low}")
-
-
-def _typical_rows(view: RunView, factor: Factor) -> Int[np.ndarray, " row"]:
-    """The first samples in which the latent is active: of several classes that use it, or more of a few."""
-    active = view.codes.active()[:, factor.latent]
-    if not (owners := view.shown_owners(factor)):
-        return np.flatnonzero(active)[:3]
-    chosen = [owners[round(place)] for place in np.linspace(0, len(owners) - 1, min(5, len(owners)))]
-    each = max(1, 3 // len(chosen))
-    rows = [np.flatnonzero(active & (view.codes.labels == label))[:each] for label in chosen]
-    return np.concatenate(rows)
-
-
-def reconstructions(view: RunView) -> Iterator[str]:
-    """A few held-out samples of each class, above what the model makes of their codes."""
-    index, x = view.previews["index"], view.previews["x"]
-    made = view.model.decode_mean(view.codes.values()[index])
-    labels = view.codes.labels[index]
-    for group in _cards(np.unique(labels[labels != UNLABELLED])):
-        names = [view.codes.class_names[label] for label in group]
-        rows = [np.flatnonzero(labels == label)[:_COLUMNS] for label in group]
-        alt = f"Held-out samples of {', '.join(names)}, and their reconstructions"
-        if view.are_images:
-            pairs = np.stack([_padded(part[row]) for row in rows for part in (x, made)])
-            figure = plots.picture_figure(view.pictures(pairs), names, rows_per_name=2)
-        else:
-            lines = np.stack([np.stack([x[row[0]], made[row[0]]]).reshape(2, -1) for row in rows])
-            figure = plots.profile_figure(lines, names, colors=[plots.INK, plots.VERMILLION])
-        yield plots.to_svg(figure, alt)
-
-
-def class_samples(view: RunView) -> Iterator[str]:
-    """New samples of each class, from its pattern."""
-    if view.model.class_patterns is None:
-        return
-    for group in _cards(np.arange(view.codes.n_classes)):
-        names = [view.codes.class_names[label] for label in group]
-        samples = [generate(view.model, _COLUMNS, label=int(view.classes[label]), seed=int(label)) for label in group]
-        yield plots.to_svg(_sample_figure(view, np.stack(samples), names), f"New samples of {', '.join(names)}")
-
-
-def prior_samples(view: RunView) -> str:
-    """New samples of no class in particular."""
-    rows = 3 if view.are_images else 1
-    samples = generate(view.model, rows * _COLUMNS).reshape(rows, _COLUMNS, *view.model.shape)
-    return plots.to_svg(_sample_figure(view, samples, [""] * rows), "New samples from the fixed prior")
-
-
-def _sample_figure(view: RunView, samples: Float[np.ndarray, "row sample *event"], names: Sequence[str]) -> Figure:
-    if view.are_images:
-        return plots.picture_figure(view.pictures(samples), names)
-    lines = samples.reshape(*samples.shape[:2], -1)
-    return plots.profile_figure(lines, names, colors=[plots.BLUE] * _COLUMNS)
-
-
-def _padded(samples: Float[np.ndarray, "sample *event"]) -> Float[np.ndarray, "column *event"]:
-    """A full row of pictures; NaN, which is not drawn, where there are no more."""
-    missing = np.full((_COLUMNS - len(samples), *samples.shape[1:]), np.nan, dtype=samples.dtype)
-    return np.concatenate([samples, missing])
-
-
-def _cards(labels: Int[np.ndarray, " class"]) -> list[np.ndarray]:
-    return np.array_split(labels, -(-len(labels) // _CLASSES_PER_CARD)) if len(labels) else []
 
 
 def curves(history: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float, str]]:

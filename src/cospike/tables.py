@@ -1,10 +1,19 @@
 """Measures on a terminal: a table that a person reads, and that a pipe can take apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isfinite
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from cospike.class_views import Score
+from cospike.evidence import WORTH_A_NAME, Evidence
+from cospike.factors import Factor
+from cospike.families import Sharing
+from cospike.inspection import Inspection
+from cospike.interventions import Intervention
+from cospike.matching import STABLE, Stability
 from cospike.metrics import Measurement, is_earned
 
 HEADLINES = (
@@ -15,11 +24,14 @@ HEADLINES = (
     "jaccard_between_specific",
     "probe_active_probs",
     "probe_codes",
+    "probe_input",
+    "probe_supervised",
     "bayes_accuracy",
     "n_global",
     "n_group",
     "n_class_specific",
     "classes_with_own",
+    "targeted_ablation",
     "latents_in_use",
     "active_per_sample",
     "neg_elbo",
@@ -50,7 +62,94 @@ def print_measures(runs: Mapping[str, Mapping[str, Measurement]], *, everything:
         best = _best(earned) if len(runs) > 1 and earned else None
         cells = [_cell(name, measures, best) for measures in runs.values()]
         table.add_row(name, _ARROWS[known[0].direction], *cells, known[0].unit)
-    Console(highlight=False).print(table)
+    _console().print(table)
+
+
+def print_inspection(name: str, inspection: Inspection, *, factors: bool = False) -> None:
+    """Print what `cospike measure` was asked for; the factor table too if latents were matched."""
+    print_measures({name: inspection.evaluation.metrics}, everything=True)
+    if factors or inspection.stability is not None:
+        _print_factors(inspection.evaluation.factors, inspection.evaluation.evidence, inspection.stability)
+    if inspection.disentanglement is not None:
+        _print_disentanglement(inspection.disentanglement)
+    if inspection.sharing is not None:
+        _print_sharing(inspection.sharing)
+
+
+def _print_factors(factors: Sequence[Factor], evidence: Evidence, stability: Stability | None) -> None:
+    table = _table("latent", "kind", "used by", "on in", "lift", "goes with", "changes", "targeted")
+    if stability is not None:
+        table.add_column("comes back", justify="right")
+    for factor in factors:
+        if factor.kind == "dead":
+            continue
+        association, one = evidence.associations.get(factor.latent), evidence.interventions.get(factor.latent)
+        cells = [
+            str(factor.latent),
+            factor.kind + (" ?" if factor.undecided else ""),
+            ", ".join(factor.classes) if len(factor.classes) < len(factor.active_by_class) else "all",
+            f"{factor.usage:.0%}",
+            f"{factor.lift:.1f}" if isfinite(factor.lift) else "-",
+            f"{association.attribute} {association.rho:+.2f}" if association else "-",
+            _change(one),
+            f"{one.targeted.value:.2f}" if one and isfinite(one.targeted.value) else "-",
+        ]
+        if stability is not None:
+            similarity = stability.similarity[factor.latent]
+            cells.append(f"{similarity:.2f}" if similarity >= STABLE else f"[dim]{similarity:.2f} ?[/dim]")
+        table.add_row(*map(escape, cells[:8]), *cells[8:])
+    console = _console()
+    console.print(table)
+    if stability is not None:
+        console.print(
+            f"kinds of the latents that come back: adjusted Rand index {stability.kinds_ari:.2f} over all pairs of "
+            f"runs, {stability.same_kind:.0%} of one kind"
+        )
+
+
+def _change(one: Intervention | None) -> str:
+    """The attribute that a latent changes most: by its range, or by being switched on."""
+    if one is None or not one.changes or one.changes[0].size < WORTH_A_NAME:
+        return "-"
+    change = one.changes[0]
+    if change.by_sweep:
+        return f"{change.attribute} ↔ {abs(change.sweep.value):.2g}"
+    return f"{change.attribute} {change.on.value:+.2g}"
+
+
+def _print_disentanglement(scores: Mapping[str, Score]) -> None:
+    """A row a metric, a column a view."""
+    views = list(dict.fromkeys(score.view for score in scores.values()))
+    table = _table("disentanglement", *(view.replace("_", " ") for view in views))
+    for metric in dict.fromkeys(name.removesuffix(f"_{score.view}") for name, score in scores.items()):
+        cells = [scores.get(f"{metric}_{view}") for view in views]
+        table.add_row(metric, *("-" if score is None else f"{score.value:.3f}" for score in cells))
+    _console().print(table)
+
+
+def _print_sharing(sharing: Sharing) -> None:
+    table = _table(", ".join(map(escape, sharing.group)), "", "95 % interval")
+    table.add_row("overlap of two of them", f"{sharing.inside:.3f}", "")
+    table.add_row("overlap with the rest", f"{sharing.outside:.3f}", "")
+    for name, estimate in (("difference", sharing.excess), ("… more than the baseline's", sharing.gain)):
+        if estimate is not None:
+            table.add_row(name, f"{estimate.value:+.3f}", f"{estimate.low:+.3f} … {estimate.high:+.3f}")
+    table.add_row("groups of as many classes that differ as much", f"{sharing.p_value:.1%}", "")
+    _console().print(table)
+
+
+def _console() -> Console:
+    """A pipe has no width: rows stay in one line there."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=200)
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="left" if name in ("kind", "used by", "goes with", "changes") else "right")
+    return table
 
 
 def _cell(name: str, measures: Mapping[str, Measurement], best: float | None) -> str:

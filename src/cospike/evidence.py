@@ -1,0 +1,183 @@
+"""What a run folder tells of its latents beside the factor table: what they go with, and what changing them changes."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cospike import runs
+from cospike._errors import InputError
+from cospike._files import format_json
+from cospike.associations import Association, associate
+from cospike.attributes import attribute_kind, measure_attributes
+from cospike.codes import Codes
+from cospike.factors import Factor
+from cospike.held_out import MAX_COLUMNS
+from cospike.intervals import Estimate
+from cospike.interventions import AttributeChange, Intervention, Measure, intervene
+from cospike.kinds import OWN_KINDS
+from cospike.matching import Reading, Stability, stability
+from cospike.metrics import Measurement
+from cospike.model import SparseVAE
+from cospike.references import read_references
+
+WORTH_A_NAME = 0.3
+"""|rho|, or the size of a change in standard deviations, from which a latent is named after an attribute."""
+
+_TARGETED = (
+    "probability of the true class that a supervised network loses once a latent is off, in samples of the classes "
+    "that use it less in those of others; mean over group and class-specific latents"
+)
+
+
+class Evidence(NamedTuple):
+    """By latent: the attribute that it goes with most, if any, and what changing it changes."""
+
+    associations: dict[int, Association]
+    interventions: dict[int, Intervention]
+
+
+def gather_evidence(run: Path, model: SparseVAE, codes: Codes, factors: Sequence[Factor]) -> Evidence:
+    """From the folder of a run, and nothing else.
+
+    Args:
+        run: the folder; without an `attributes.npz` or `references.safetensors` in it, less is known.
+        model: of the run.
+        codes: of its held-out samples.
+        factors: `explain` of them.
+    """
+    references = read_references(run / "references.safetensors", model.shape, codes.n_classes)
+    found = intervene(
+        model,
+        codes,
+        factors,
+        measure=_measure_of(runs.read_config(run)["data"]["name"], model.shape),
+        predict=references.classifier.predict_probs if references else None,
+    )
+    return Evidence(names_of_latents(run, codes), {one.latent: one for one in found})
+
+
+def names_of_latents(run: Path, codes: Codes) -> dict[int, Association]:
+    """For each latent the attribute that it goes with most, if any: |ρ| ≥ .3, and significant within some class.
+
+    Args:
+        run: the folder of a run; without an `attributes.npz` in it nothing is known.
+        codes: of its held-out samples.
+    """
+    path = run / "attributes.npz"
+    if not path.is_file():
+        return {}
+    attributes = runs.read_arrays(run, path.name)
+    try:
+        found = associate(codes, attributes)
+    except InputError as error:
+        raise InputError(f"{path} does not fit codes.npz beside it: {error} The report does without it.") from error
+    best: dict[int, Association] = {}
+    for one in found:  # the strongest first
+        if abs(one.rho) >= WORTH_A_NAME and any(one.significant_by_class):
+            best.setdefault(one.latent, one)
+    return best
+
+
+def held_out_codes(run: Path, *, like: Path | None = None) -> Codes:
+    """The codes of the held-out samples of a run, which must be those of the run ``like``, if one is given.
+
+    Raises:
+        InputError: if the two were trained on other data, or on another split of them.
+    """
+    if like is not None:
+        mine, theirs = (runs.read_config(folder)["data"].get("fingerprint") for folder in (run, like))
+        if mine != theirs:
+            raise InputError(
+                f"{run} must be trained on the data of {like}, split alike, got other data. Train both on one data "
+                "set, with one --seed if it is a set that the seed splits."
+            )
+    (codes,) = runs.read_codes(run, ("test",))
+    return codes
+
+
+def stability_of(run: Path, seeds: Sequence[Path]) -> Stability:
+    """How much of a run comes back in runs with other seeds, on the same held-out samples."""
+    readings = [Reading(held_out_codes(folder, like=run), runs.load(folder)) for folder in (run, *seeds)]
+    return stability(readings)
+
+
+def measure_evidence(evidence: Evidence, factors: Sequence[Factor]) -> dict[str, Measurement]:
+    """How targeted the latents are that serve some classes only; nothing where that is not known."""
+    own = [factor.latent for factor in factors if factor.kind in OWN_KINDS]
+    scores = [evidence.interventions[latent].targeted.value for latent in own if latent in evidence.interventions]
+    known = [score for score in scores if math.isfinite(score)]
+    return {"targeted_ablation": Measurement(float(np.mean(known)), "fraction", "higher", _TARGETED)} if known else {}
+
+
+def columns_of(evidence: Evidence) -> dict[int, dict[str, str | float]]:
+    """What `factors.csv` says of each latent: names of columns and cells."""
+    rows: dict[int, dict[str, str | float]] = {}
+    for latent, one in evidence.interventions.items():
+        association, change = evidence.associations.get(latent), next(iter(one.changes), None)
+        rows[latent] = {
+            "goes_with": association.attribute if association else "",
+            "rho": association.rho if association else "",
+            "changes": change.attribute if change else "",
+            "changes_on": change.on.value if change else "",
+            "changes_sweep": change.sweep.value if change else "",
+            "targeted": one.targeted.value,
+            "targeted_low": one.targeted.low,
+            "targeted_high": one.targeted.high,
+            "given": one.given.value,
+        }
+    return rows
+
+
+def format_interventions(interventions: Mapping[int, Intervention]) -> str:
+    """As JSON; what is not known is null."""
+    return format_json([asdict(one) for one in interventions.values()])
+
+
+def read_interventions(run: Path) -> dict[int, Intervention] | None:
+    """The inverse, from `interventions.json`; None if the run has none yet.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    path = run / "interventions.json"
+    if not path.is_file():
+        return None
+    try:
+        found = [_intervention(**entry) for entry in json.loads(path.read_bytes())]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged: {error}. Delete it to have the run measured again.") from error
+    return {one.latent: one for one in found}
+
+
+def _intervention(latent: int, changes: list[dict[str, Any]], **estimates: list[float | None]) -> Intervention:
+    return Intervention(
+        int(latent),
+        tuple(
+            AttributeChange(str(c["attribute"]), _estimate(c["on"]), _estimate(c["sweep"]), _number(c["scale"]))
+            for c in changes
+        ),
+        **{name: _estimate(ends) for name, ends in estimates.items()},
+    )
+
+
+def _estimate(ends: list[float | None]) -> Estimate:
+    value, low, high = map(_number, ends)
+    return Estimate(value, low, high)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _measure_of(name: str, shape: tuple[int, ...]) -> Measure | None:
+    """How what the model draws is measured: as the held-out samples were."""
+    kind = attribute_kind(name, shape)
+    if kind is None or (kind == "columns" and shape[0] > MAX_COLUMNS):
+        return None
+    return partial(measure_attributes, kind=kind, cache=False)

@@ -1,0 +1,121 @@
+"""What `cospike measure` is asked for, against the public verbs on the same codes."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import cospike as cs
+from cospike import runs
+from cospike.entry import main
+from cospike.evaluation import Evaluation, remark
+from cospike.evidence import Evidence
+from cospike.inspection import inspect_run
+
+pytestmark = pytest.mark.slow
+GROUP = ("0", "6", "8")
+
+
+@pytest.fixture(scope="module")
+def other_seed(digits, tmp_path_factory):
+    """The run of `trained` again, with another seed."""
+    folder = tmp_path_factory.mktemp("seeds") / "other"
+    model = cs.SparseVAE(digits.shape, 16, hidden=(64,), seed=1)
+    cs.fit(model, digits, epochs=60, batch_size=100, seed=1, out=folder, accelerator="cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(trained, other_seed):
+    return inspect_run(trained.run, seeds=[other_seed], disentanglement=True, group=GROUP, baseline=other_seed)
+
+
+def test_each_part_is_what_the_verb_says(trained, other_seed, told):
+    ours, theirs = (runs.read_codes(folder, ("test",))[0] for folder in (trained.run, other_seed))
+    assert told.sharing == cs.group_sharing(ours, GROUP, baseline=theirs)
+    attributes = runs.read_arrays(trained.run, "attributes.npz")
+    assert told.disentanglement == cs.measure_disentanglement(ours, attributes)
+    readings = [cs.Reading(ours, cs.load(trained.run)), cs.Reading(theirs, cs.load(other_seed))]
+    np.testing.assert_array_equal(told.stability.similarity, cs.stability(readings).similarity)
+
+
+def test_the_command_prints_every_table(trained, other_seed, capsys):
+    asked = ["--seeds", str(other_seed), "--disentanglement", "--group", *GROUP, "--baseline", str(other_seed)]
+    main(["measure", str(trained.run), *asked])
+    out = capsys.readouterr().out
+    for text in ("neg_elbo", "comes back", "adjusted Rand index", "one vs rest", "more than the baseline's", "mig"):
+        assert text in out
+    assert max(map(len, out.splitlines())) <= 200  # a pipe: one line a row
+
+
+def test_json_has_every_part_and_no_nan(trained, other_seed, told, capsys):
+    main(["measure", str(trained.run), "--seeds", str(other_seed), "--json"])
+    parts = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"not JSON: {name}"))
+    assert parts.keys() == {"measures", "factors", "stability"}
+    for row in parts["factors"]:
+        assert row["stability"] == pytest.approx(told.stability.similarity[row["latent"]])
+    assert {"association", "intervention", "lift_low"} <= parts["factors"][0].keys()
+    assert told.to_dict().keys() == {"measures", "factors", "stability", "disentanglement", "sharing"}
+
+
+def test_the_report_marks_what_does_not_come_back(trained, other_seed):
+    alone = cs.report(trained.run).read_text(encoding="utf-8")
+    assert "Comes back" not in alone
+    assert "cospike report --compare" in alone
+    beside = cs.report(trained.run, compare=[other_seed]).read_text(encoding="utf-8")
+    assert "Comes back" in beside
+    assert "may be an accident of the seed" in beside
+
+
+def test_the_report_turns_samples_into_other_classes(trained):
+    page = cs.report(trained.run).read_text(encoding="utf-8")
+    assert "From one class to another" in page
+    assert "Changes" in page
+
+
+def test_without_a_network_to_judge_or_attributes_the_report_says_less(trained, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for path in trained.run.iterdir():
+        if path.name not in ("references.safetensors", "attributes.npz", "metrics.json", "interventions.json"):
+            (folder / path.name).write_bytes(path.read_bytes())
+    page = cs.report(folder).read_text(encoding="utf-8")
+    assert "From one class to another" not in page
+    assert "Goes with" not in page
+
+
+def test_what_does_not_fit_is_refused(trained, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    rows = cs.from_arrays(rng.random((200, 4, 5, 6), dtype=np.float32), rng.integers(0, 2, 200))
+    other = tmp_path / "other"
+    cs.fit(cs.SparseVAE(rows.shape, 3, hidden=(8,)), rows, epochs=1, out=other, accelerator="cpu")
+    for asked, message in (
+        (["--seeds", str(other)], "must be trained on the data of"),
+        (["--group", "0", "1", "--baseline", str(other)], "must be trained on the data of"),
+        (["--baseline", str(other)], "name the classes with --group"),
+        (["--group", "0", "eleven"], "Unknown class 'eleven'"),
+        (["--seeds", str(tmp_path / "nowhere")], "No config.json in"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(["measure", str(trained.run), *asked])
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.count("\n") == 1
+    with pytest.raises(SystemExit, match="2"):
+        main(["measure", str(other), "--disentanglement"])
+    assert "has no attributes.npz to hold its codes against" in capsys.readouterr().err
+
+
+def test_a_collapsed_run_is_remarked_on(trained):
+    codes = runs.read_codes(trained.run, ("test",))[0]
+    factors = cs.explain(trained.model, codes)
+
+    def remarked(*kinds):
+        chosen = tuple(replace(factors[0], kind=kind) for kind in kinds)
+        return remark(Evaluation({}, chosen, Evidence({}, {}), codes.class_names))
+
+    assert "1 of 3 is always on, the others never. Train longer" in remarked("always-on", "dead", "dead")
+    assert "0 of 2 are always on" in remarked("dead", "dead")
+    assert remarked("always-on", "always-on") is None  # a VAE
+    assert remarked("always-on", "occasional", "dead") is None
