@@ -124,3 +124,22 @@ def test_a_missing_picture_is_transparent():
 
 def test_blended_colours_run_from_blue_to_vermillion():
     assert plots.blend(3)[::2] == [plots.BLUE, plots.VERMILLION]
+
+
+def test_what_is_marked_has_a_frame_around_it():
+    marked = np.array([[False, True, False], [True, False, False]])
+    with plots.style():
+        figure = plots.picture_figure(np.zeros((2, 3, 8, 8, 1)), NAMES[:2], marked=marked)
+    (axes,) = figure.axes
+    x, y = axes.get_xlim(), sorted(axes.get_ylim())
+    corners = [(patch.get_x(), patch.get_y()) for patch in axes.patches]
+    assert len(corners) == 2
+    assert corners[0][0] > corners[1][0] == x[0]  # the second column, then the first
+    assert corners[1][1] > corners[0][1] == y[0]  # the first row, then the second
+
+
+def test_marked_lines_are_dotted():
+    marked = np.array([[False, True]])
+    with plots.style():
+        figure = plots.profile_figure(np.zeros((1, 2, 5)), ["a"], colors=[plots.INK] * 2, dashed=[0], marked=marked)
+    assert [line.get_linestyle() for line in figure.axes[0].lines] == ["--", ":"]

@@ -34,7 +34,7 @@ class Factor:
         active_high: upper ends.
         usage: share of all samples in which it is active.
         lift: P(active | its classes) / P(active), 1 if it says nothing of the class; NaN if no class uses it.
-        lift_low: lower end of its 95 % interval (`cospike.intervals.lift`).
+        lift_low: lower end of its 95 % interval, at these class frequencies (`cospike.intervals.lift`).
         lift_high: upper end.
         effect: what switching it off changes where it is active: mean over samples of the summed absolute change of
             the output, in units of the data (of images: full pixels); 0 if it is never active, NaN without a model.

@@ -36,7 +36,8 @@ def lift(active: int, n: int, other_active: int, n_others: int) -> Estimate:
     With w the part's share of the samples, it is 1 / (w + (1 − w) r), r the ratio of the shares outside and inside, and
     its interval follows from that of r: the method of variance estimates recovery from Wilson's intervals of the two
     (Donner, Zou, *Closed-form confidence intervals for functions of the normal mean and standard deviation*, Stat.
-    Methods Med. Res. 2012), which holds where one of them is 0. NaN where nothing is active inside.
+    Methods Med. Res. 2012), which holds where one of them is 0. It is that of other samples with the same class
+    frequencies: w is taken as given. NaN where nothing is active inside.
 
     >>> lift(50, 100, 0, 100)
     Estimate(value=2.0, low=1.85..., high=2.0)
