@@ -196,11 +196,9 @@ def stability(runs: Sequence[Reading], *, threshold: float = ACTIVE_THRESHOLD, s
 def _match_all(runs: Sequence[Reading], threshold: float, seed: int, *, of: str) -> dict[tuple[int, int], Matching]:
     """The matching of every pair of runs, an earlier with a later one."""
     _check(runs, of)
-    similarity, kinds = _similarities(runs, threshold, seed), [latent_kinds(run.codes, threshold) for run in runs]
-    ends = np.cumsum([0, *(run.codes.n_latents for run in runs)])
+    kinds = [latent_kinds(run.codes, threshold) for run in runs]
     matchings = {}
-    for one, other in combinations(range(len(runs)), 2):
-        block = similarity[ends[one] : ends[one + 1], ends[other] : ends[other + 1]]
+    for (one, other), block in effect_similarities(runs, threshold=threshold, seed=seed).items():
         partners = {
             i: j for i, j in zip(*linear_sum_assignment(block**2, maximize=True), strict=True) if block[i, j] > 0
         }
@@ -215,8 +213,29 @@ def _match_all(runs: Sequence[Reading], threshold: float, seed: int, *, of: str)
     return matchings
 
 
-def _similarities(runs: Sequence[Reading], threshold: float, seed: int) -> Float[np.ndarray, "any_latent any_latent"]:
-    """The cosines of the changes of all latents of all runs, one run after another, those below 0 at 0."""
+def effect_similarities(
+    runs: Sequence[Reading], *, threshold: float = ACTIVE_THRESHOLD, seed: int = 0
+) -> dict[tuple[int, int], Float[np.ndarray, "latent other"]]:
+    """The similarity of every latent of a run with every latent of a later one, by the places of the two runs.
+
+    Args:
+        runs: on the same samples.
+        threshold: as in `match_latents`.
+        seed: likewise.
+
+    Returns:
+        Cosines of the changes, 0 … 1: those below 0 are 0.
+    """
+    ends = np.cumsum([0, *(run.codes.n_latents for run in runs)])
+    cosines = _cosines(runs, threshold, seed)
+    return {
+        (one, other): cosines[ends[one] : ends[one + 1], ends[other] : ends[other + 1]]
+        for one, other in combinations(range(len(runs)), 2)
+    }
+
+
+def _cosines(runs: Sequence[Reading], threshold: float, seed: int) -> Float[np.ndarray, "any_latent any_latent"]:
+    """Of the changes of all latents of all runs, one run after another."""
     rows = _deal(runs[0].codes.labels, seed)[:_SAMPLES]
     decoders = [decoder_of(run.decode) for run in runs]
     values = [run.codes.select(rows).values(run.codes.active(threshold)[rows]).astype(float) for run in runs]
