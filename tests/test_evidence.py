@@ -10,6 +10,7 @@ import pytest
 
 from cospike import runs
 from cospike._errors import InputError
+from cospike.entry import main
 from cospike.evaluation import evaluate, read_evidence, read_metrics
 from cospike.evidence import format_interventions, read_interventions
 from cospike.factors import explain
@@ -33,7 +34,7 @@ def test_probes_stand_beside_the_input_and_a_supervised_network(trained, evaluat
 
 def test_interventions_survive_their_file(trained, evaluation):
     (codes,) = runs.read_codes(trained.run, ("test",))
-    again = read_evidence(trained.run, codes)
+    again = read_evidence(trained.run, codes, evaluation.factors)
     assert format_interventions(again.interventions) == format_interventions(evaluation.evidence.interventions)
     assert again.associations == evaluation.evidence.associations
     alive = {factor.latent for factor in evaluation.factors if factor.kind != "dead"}
@@ -80,6 +81,26 @@ def test_targeted_ablation_is_the_mean_of_what_serves_some_classes(evaluation):
         assert "targeted_ablation" not in evaluation.metrics
 
 
+def test_evidence_of_another_run_is_refused(trained, evaluation, tmp_path):
+    (codes,) = runs.read_codes(trained.run, ("test",))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for path in trained.run.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "interventions.json").write_text("[]")
+    with pytest.raises(InputError, match=r"interventions\.json must be of the latents of codes\.npz beside it"):
+        read_evidence(folder, codes, evaluation.factors)
+
+
+def test_a_run_without_a_latent_in_use_is_measured_and_remarked_on(tmp_path, capsys):
+    out = tmp_path / "dead"
+    settings = ["--objective", "vsc", "--epochs", "1", "--n-latents", "5", "--accelerator", "cpu"]
+    main(["train", "digits", "--out", str(out), *settings])
+    told = capsys.readouterr()
+    assert "no latent tells one sample from another" in told.err
+    assert told.out.strip().endswith("report.html")
+
+
 def test_the_file_is_json_of_any_reader_and_what_is_not_known_is_null(tmp_path):
     change = AttributeChange("slant", Estimate(1.0, 0.5, 1.5), UNKNOWN, float("nan"))
     one = Intervention(3, (change,), UNKNOWN, UNKNOWN, Estimate(0.2, 0.1, 0.3), UNKNOWN)
@@ -95,7 +116,16 @@ def test_the_file_is_json_of_any_reader_and_what_is_not_known_is_null(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[1]", "{}", '[{"latent": 1}]', '[{"latent": 1, "changes": [], "loss": [1, 2]}]', "null"]
+    "content",
+    [
+        "",
+        "[1]",
+        "{}",
+        '[{"latent": 1}]',
+        '[{"latent": 1, "changes": [], "loss": [1, 2]}]',
+        "null",
+        '[{"latent": 1e999, "changes": []}]',
+    ],
 )
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / "interventions.json").write_text(content)

@@ -12,6 +12,7 @@ from cospike.entry import main
 from cospike.evaluation import Evaluation, remark
 from cospike.evidence import Evidence
 from cospike.inspection import inspect_run
+from cospike.report_figures import RunView
 
 pytestmark = pytest.mark.slow
 GROUP = ("0", "6", "8")
@@ -96,6 +97,8 @@ def test_what_does_not_fit_is_refused(trained, tmp_path, capsys):
         (["--baseline", str(other)], "name the classes with --group"),
         (["--group", "0", "eleven"], "Unknown class 'eleven'"),
         (["--seeds", str(tmp_path / "nowhere")], "No config.json in"),
+        (["--seeds", str(trained.run)], "must be trained with another seed than"),
+        (["--seeds"], "requires an argument"),
     ):
         with pytest.raises(SystemExit, match="2"):
             main(["measure", str(trained.run), *asked])
@@ -105,6 +108,34 @@ def test_what_does_not_fit_is_refused(trained, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["measure", str(other), "--disentanglement"])
     assert "has no attributes.npz to hold its codes against" in capsys.readouterr().err
+
+
+def test_the_same_run_beside_itself_says_nothing_of_seeds(trained):
+    assert "Comes back" not in cs.report(trained.run, compare=[trained.run]).read_text(encoding="utf-8")
+
+
+def test_runs_with_other_seeds_on_one_split_can_be_compared_from_the_shell(tmp_path, capsys):
+    settings = ["--epochs", "20", "--n-latents", "8", "--hidden", "32", "--accelerator", "cpu", "--split-seed", "3"]
+    folders = [str(tmp_path / name) for name in "ab"]
+    for seed, folder in enumerate(folders):
+        main(["train", "digits", "--out", folder, "--seed", str(seed), *settings])
+    capsys.readouterr()
+    main(["measure", folders[0], "--seeds", folders[1]])
+    assert "comes back" in capsys.readouterr().out
+
+
+def test_what_is_off_the_data_is_judged_by_all_classes_also_those_not_shown(tmp_path):
+    """Thirty classes with a latent each: the page shows 24."""
+    labels = np.repeat(np.arange(30), 40)
+    x = np.eye(30, dtype=np.float32)[labels] * np.random.default_rng(0).uniform(0.8, 1, (1200, 1)).astype(np.float32)
+    data = cs.from_arrays(x, labels)
+    model = cs.SparseVAE(data.shape, 4, hidden=(16,))
+    cs.fit(model, data, epochs=1, out=tmp_path / "run", accelerator="cpu")
+    view = RunView.read(tmp_path / "run")
+    assert view.codes.n_classes == 24
+    (codes,) = runs.read_codes(tmp_path / "run", ("test",))
+    assert view.data.limit == cs.Plausibility.fit(codes).limit
+    assert len(view.data.patterns) == 30
 
 
 def test_a_collapsed_run_is_remarked_on(trained):

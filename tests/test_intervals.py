@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from cospike.intervals import lift, mean_interval, wilson_interval
+from cospike.intervals import Estimate, bounded_mean_interval, difference, lift, mean_interval, wilson_interval
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 5), (5, 5), (3, 10), (980, 1000)])
@@ -58,4 +58,28 @@ def test_means_have_students_interval():
     expected = stats.ttest_1samp(values, 0.0).confidence_interval()
     assert mean_interval(np.append(values, np.nan)) == pytest.approx((values.mean(), expected.low, expected.high))
     assert np.isnan(mean_interval(np.array([np.nan]))).all()
-    assert np.isnan(mean_interval(np.array([1.0]))[1:]).all()
+    assert np.isnan(mean_interval(np.ones(4))[1:]).all()  # four that agree decide nothing
+
+
+@pytest.mark.parametrize(("n", "rare", "size"), [(50, 0.02, 1.0), (36, 0.05, 0.9), (50, 0.4, 0.7), (50, 0.05, -1.0)])
+def test_bounded_means_are_covered_also_where_large_values_are_rare(n, rare, size):
+    """Student's interval covers 63 % of the first."""
+    rng = np.random.default_rng(0)
+    hits = []
+    for _ in range(1000):
+        low, high = bounded_mean_interval(size * (rng.random(n) < rare))[1:]
+        hits.append(low <= size * rare <= high)
+    assert np.mean(hits) >= 0.93
+
+
+def test_a_difference_is_zous_and_for_means_of_one_spread_the_root_of_squares():
+    a, b = Estimate(3.0, 2.0, 5.0), Estimate(1.0, 0.5, 2.0)
+    assert difference(a, b) == pytest.approx((2.0, 2 - 2**0.5, 2 + (4 + 0.25) ** 0.5))
+    rng = np.random.default_rng(0)
+    draws = rng.normal(1.0, 1.0, (2000, 30)), rng.normal(0.0, 3.0, (2000, 40))
+    hits = [
+        low <= 1.0 <= high
+        for one, other in zip(*draws, strict=True)
+        for _, low, high in [difference(mean_interval(one), mean_interval(other))]
+    ]
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.015)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cospike.associations import associate
 from cospike.codes import Codes
 from cospike.factors import explain
-from cospike.interventions import N_SAMPLES, intervene
+from cospike.interventions import N_SAMPLES, intervene, within_class_spread
 
 N_CLASSES, EACH = 4, 100
 LABELS = np.repeat(np.arange(N_CLASSES), EACH)
@@ -46,7 +46,7 @@ def test_the_switch_and_the_range_change_what_the_decoder_says_they_do():
         own = z[codes.labels == latent, latent]
         values = weights[latent] * own
         assert change.on.value == pytest.approx(values.mean(), abs=4 * values.std() / N_SAMPLES**0.5)
-        assert change.scale == pytest.approx(np.abs(weights[latent]) * own.std() / 2, rel=0.2)
+        assert change.scale == pytest.approx(np.abs(weights[latent]) * own.std() / 2, rel=0.01)  # of four classes
         assert [other.size for other in one.changes[1:]] == [0, 0, 0]
 
 
@@ -74,7 +74,8 @@ def test_a_latent_is_targeted_if_its_own_classes_need_it_and_no_other_does():
         return z[:, :4] * (1 + shared) + (shared > 0) * 0.0 + np.roll(z[:, :4], 1, axis=1) * (1 - shared)
 
     found = found_by_latent(decode, Codes.from_values(z, LABELS), predict=by_share)
-    assert found[4].targeted == (0, 0, 0)
+    assert found[4].targeted.value == 0
+    assert found[4].targeted.low < 0 < found[4].targeted.high
     # With the shared latent a class is told for certain, without it from an even chance with its neighbour.
     assert found[5].loss.value == pytest.approx(0.3, abs=0.03)
     assert found[5].other_loss.value == pytest.approx(0.2, abs=0.03)
@@ -132,8 +133,14 @@ def test_dead_latents_are_left_out_and_unlabelled_samples_are_changed_but_not_ju
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        ({"predict": lambda x: x[:, :2]}, r"'predict' of intervene must give P\(class\) \[\d+, 4\], got shape"),
+        (
+            {"predict": lambda x: x[:, :2]},
+            r"'predict' of intervene must give P\(class\) \[\d+, 4\], each in 0 … 1, got shape",
+        ),
+        ({"predict": lambda x: x - 5}, r"each in 0 … 1, got shape .*, from -\d"),
+        ({"predict": lambda x: x * np.nan}, "each in 0 … 1, got shape"),
         ({"measure": lambda x: {"x": x[:1, 0]}}, "'measure' of intervene must give a number for each of"),
+        ({"measure": lambda x: x[:, 0]}, "'measure' of intervene must give numbers by the name"),
     ],
 )
 def test_what_gives_something_else_is_refused(ask, message):
@@ -147,3 +154,24 @@ def test_factors_of_other_codes_are_refused():
     fewer = Codes.from_values(own_latents(), LABELS)
     with pytest.raises(ValueError, match="'factors' of intervene must be of the 4 latents of codes"):
         intervene(lambda z: z, fewer, explain(None, codes))
+
+
+def test_scales_may_be_those_of_the_data():
+    z = own_latents()
+    codes = Codes.from_values(z, LABELS)
+    own = z[codes.labels == 0, 0]
+    spread = within_class_spread(z[:, 0], LABELS)
+    assert spread == pytest.approx((np.square(own - own.mean()).sum() / (400 - 4)) ** 0.5)
+    found = found_by_latent(lambda z: z, codes, measure=lambda x: {"x": x[:, 0]}, scales={"x": 10 * spread})
+    plain = found_by_latent(lambda z: z, codes, measure=lambda x: {"x": x[:, 0]})
+    assert plain[0].changes[0].size == pytest.approx(10 * found[0].changes[0].size, rel=1e-6)
+
+
+@pytest.mark.parametrize("labels", [None, np.zeros(20, dtype=int)])
+def test_nothing_in_use_and_no_classes_are_no_mistake(labels):
+    nothing = Codes.from_values(np.zeros((20, 3)), labels)
+    ask = {"measure": lambda x: {"x": x[:, 0]}, "predict": lambda x: np.ones((len(x), 1))}
+    assert intervene(lambda z: z, nothing, explain(None, nothing), **ask) == ()
+    some = Codes.from_values(np.abs(np.random.default_rng(0).normal(size=(20, 3))), labels)
+    assert len(intervene(lambda z: z, some, explain(None, some), **ask)) == 3
+    assert intervene(lambda z: z, some, (), **ask) == ()

@@ -1,14 +1,19 @@
 """What probes stand beside: it depends on the data alone, is kept, and is read again as it was."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import cospike as cs
 import cospike.references
 from cospike._errors import InputError
 from cospike.data import from_arrays
+from cospike.metrics import Measurement
 from cospike.references import References, measure_references, read_references
 
 
@@ -51,7 +56,7 @@ def test_a_damaged_cache_is_passed_over_and_mended(rings, tmp_path):
     (file,) = (tmp_path / "cache" / "references").iterdir()
     file.write_bytes(file.read_bytes()[:100])
     assert measure_references(rings).metrics == first.metrics
-    assert References.from_bytes(file.read_bytes(), rings.shape, 2).metrics == first.metrics
+    assert References.from_bytes(file.read_bytes(), rings.shape, 2, rings.fingerprint).metrics == first.metrics
 
 
 def test_of_fewer_than_two_classes_there_are_none(rings):
@@ -60,17 +65,32 @@ def test_of_fewer_than_two_classes_there_are_none(rings):
     assert measure_references(from_arrays(x, np.full(len(x), -1), class_names=("a", "b"))) is None
 
 
+def test_sorted_rows_cost_no_finished_training(rings, monkeypatch):
+    """The rows that a probe is fitted on may be of one class."""
+    monkeypatch.setattr(cospike.references, "PROBE_ROWS", 1)
+    assert measure_references(rings).metrics.keys() == {"probe_supervised"}
+
+
+@pytest.mark.usefixtures("unchecked")
 def test_the_file_of_a_run_is_read_or_refused(rings, tmp_path):
-    path = tmp_path / "references.safetensors"
-    assert read_references(path, rings.shape, 2) is None
-    path.write_bytes(measure_references(rings).to_bytes())
-    assert read_references(path, rings.shape, 2).metrics["probe_supervised"].value > 0.97
+    run = tmp_path / "run"
+    cs.fit(cs.SparseVAE(rings.shape, 3, hidden=(8,), likelihood="gaussian"), rings, epochs=1, out=run)
+    path, whole = run / "references.safetensors", (run / "references.safetensors").read_bytes()
+    assert read_references(run, rings.shape, 2).metrics["probe_supervised"].value > 0.97
+    told = r"references\.safetensors is damaged: it is no supervised network for these"
     for shape, n_classes in (((3,), 2), (rings.shape, 3)):
-        with pytest.raises(
-            InputError, match=r"references\.safetensors is damaged: it is no supervised network for these"
-        ):
-            read_references(path, shape, n_classes)
-    for content in (b"", b"not a tensor", path.read_bytes()[:-9]):
+        with pytest.raises(InputError, match=told):
+            read_references(run, shape, n_classes)
+    other = from_arrays(rings.train.x.numpy(), rings.train.y.numpy(), class_names=("inner", "outer"))
+    wrong = replace(measure_references(rings), metrics={"probe_input": Measurement("x", "fraction", "higher", "")})
+    diverged = measure_references(rings)
+    torch.nn.init.constant_(diverged.classifier.layers[-1].bias, float("nan"))
+    for content in (
+        *(b"", b"not a tensor", whole[:-9]),
+        *(references.to_bytes() for references in (measure_references(other), wrong, diverged)),
+    ):
         path.write_bytes(content)
-        with pytest.raises(InputError, match="damaged"):
-            read_references(path, rings.shape, 2)
+        with pytest.raises(InputError, match=told):
+            read_references(run, rings.shape, 2)
+    path.unlink()
+    assert read_references(run, rings.shape, 2) is None

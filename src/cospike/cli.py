@@ -65,7 +65,7 @@ def train(
     from cospike.progress import working
     from cospike.tables import print_measures
 
-    dataset = _load(data, options.seed)
+    dataset = _load(data, options)
     built = build_objective(objective, options)
     evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
     print_measures({objective: evaluation.metrics})
@@ -102,7 +102,7 @@ def compare(
     from cospike.progress import working
     from cospike.tables import print_measures
 
-    dataset = _load(data, options.seed)
+    dataset = _load(data, options)
     evaluations = compare_objectives(
         dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
     )
@@ -185,9 +185,9 @@ def measure(
     run: Path,
     *,
     factors: Annotated[bool, _Flag] = False,
-    seeds: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = (),
+    seeds: Annotated[tuple[Path, ...], Parameter(consume_multiple=(1, None), negative="")] = (),
     disentanglement: Annotated[bool, _Flag] = False,
-    group: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
+    group: Annotated[tuple[str, ...], Parameter(consume_multiple=(1, None), negative="")] = (),
     baseline: Path | None = None,
     json: Annotated[bool, _Flag] = False,
 ) -> None:
@@ -213,11 +213,11 @@ def measure(
     try:
         save(run, inspection.evaluation)
     except OSError as error:
-        _note(f"cospike: {run} keeps its old metrics.json: {error.strerror}.")
+        _note(f"cospike: {error.filename or run} stays as it was: {error.strerror}.")
     if json:
         print(format_json(inspection.to_dict(), indent=2), end="")
     else:
-        print_inspection(run.name, inspection, factors=factors)
+        print_inspection(run.resolve().name, inspection, factors=factors)
 
 
 @data_app.default
@@ -248,9 +248,10 @@ def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
     print(fetch_dataset(name, say=_note))
 
 
-def _load(name: str | None, seed: int) -> "Dataset":
+def _load(name: str | None, options: Options) -> "Dataset":
     from cospike.data import load_dataset, load_default
 
+    seed = options.seed if options.split_seed is None else options.split_seed
     if name is not None:
         return load_dataset(name, seed=seed)
     dataset, notice = load_default(seed=seed)

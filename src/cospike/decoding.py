@@ -33,15 +33,30 @@ def decoder_of(model: HasDecoder | Decode) -> Decode:
     array([[2., 2., 2.]])
     """
     decode = model.decode_mean if isinstance(model, HasDecoder) else model
+    if not callable(decode):
+        raise InputError(f"A model must be a SparseVAE, or a function from codes to data, got {type(model).__name__}.")
 
     def in_passes(z: Float[np.ndarray, "sample latent"]) -> Float[np.ndarray, "sample *event"]:
-        parts = [np.asarray(decode(z[start : start + _ROWS_PER_PASS])) for start in range(0, len(z), _ROWS_PER_PASS)]
-        x = np.concatenate(parts or [np.asarray(decode(z))])
-        if len(x) != len(z) or x.dtype.kind not in "fiub" or not np.isfinite(x).all():
-            raise InputError(
-                f"The decoder must give finite numbers, a row for each of {len(z)} codes, got {x.dtype} of shape "
-                f"{x.shape}. Give a function from arrays [sample, latent] to arrays [sample, …]."
-            )
-        return x
+        starts = range(0, max(len(z), 1), _ROWS_PER_PASS)
+        parts = [_decoded(decode, z[start : start + _ROWS_PER_PASS]) for start in starts]
+        if len({part.shape[1:] for part in parts}) > 1:
+            raise InputError(f"The decoder must give rows of one shape, got {parts[0].shape} and {parts[-1].shape}.")
+        return np.concatenate(parts)
 
     return in_passes
+
+
+def _decoded(decode: Decode, z: Float[np.ndarray, "sample latent"]) -> Float[np.ndarray, "sample *event"]:
+    try:
+        x = np.asarray(decode(z))
+    except (TypeError, RuntimeError) as error:  # torch's: a module wants tensors, or a tensor has a gradient
+        raise InputError(
+            f"The decoder must map arrays to arrays, got: {str(error).splitlines()[0]} Of a torch module, give "
+            "lambda z: module(torch.as_tensor(z)).detach().numpy()."
+        ) from error
+    if x.shape[:1] != (len(z),) or x.dtype.kind not in "fiub" or not np.isfinite(x).all():
+        raise InputError(
+            f"The decoder must give finite numbers, a row for each of {len(z)} codes, got {x.dtype} of shape "
+            f"{x.shape}. Give a function from arrays [sample, latent] to arrays [sample, …]."
+        )
+    return x

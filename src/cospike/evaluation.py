@@ -1,10 +1,10 @@
 """`evaluate()`: all that a run folder tells about its model, without the data."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple
 
 from cospike import runs
 from cospike._errors import InputError
@@ -21,7 +21,7 @@ from cospike.evidence import (
 )
 from cospike.factors import Factor, explain, format_factors
 from cospike.likelihood import bounds
-from cospike.metrics import Direction, Measurement, measure
+from cospike.metrics import Measurement, measure, parse_measurements
 from cospike.references import read_references
 
 
@@ -50,7 +50,7 @@ def evaluate(run: str | Path, *, write: bool = True) -> Evaluation:
     if history := runs.read_history(run):
         seconds = round(sum(row["seconds"] for row in history), 2)
         metrics["seconds"] = Measurement(seconds, "seconds", "lower", "training, all epochs, with validation")
-    if references := read_references(run / "references.safetensors", model.shape, test.n_classes):
+    if references := read_references(run, model.shape, test.n_classes):
         metrics |= references.metrics
     factors = explain(model, test)
     evidence = gather_evidence(run, model, test, factors)
@@ -86,16 +86,25 @@ def format_metrics(metrics: Mapping[str, Measurement]) -> str:
     return format_json({name: asdict(measurement) for name, measurement in metrics.items()}, indent=2)
 
 
-def read_evidence(run: Path, codes: Codes) -> Evidence:
+def read_evidence(run: Path, codes: Codes, factors: Sequence[Factor]) -> Evidence:
     """What is known of the latents of a run; its latents are changed now if that has not been done.
 
     Args:
         run: the folder.
         codes: of its held-out samples.
+        factors: of all its latents.
+
+    Raises:
+        InputError: if a file is damaged, or of another run.
     """
     interventions = read_interventions(run)
     if interventions is None:
         interventions = evaluate(run).evidence.interventions
+    if interventions.keys() != {factor.latent for factor in factors if factor.kind != "dead"}:
+        raise InputError(
+            f"{run / 'interventions.json'} must be of the latents of codes.npz beside it, got others. Delete it to "
+            "have the run measured again."
+        )
     return Evidence(names_of_latents(run, codes), interventions)
 
 
@@ -105,11 +114,6 @@ def read_metrics(run: str | Path) -> dict[str, Measurement]:
     if not path.is_file():
         return evaluate(run).metrics
     try:
-        stored: dict[str, dict[str, Any]] = json.loads(path.read_bytes())
-        metrics = {name: Measurement(**entry) for name, entry in stored.items()}
-        for name, measurement in metrics.items():
-            if not isinstance(measurement.value, int | float) or measurement.direction not in get_args(Direction):
-                raise ValueError(f"{name} has no number or no known direction")
-        return metrics
+        return parse_measurements(json.loads(path.read_bytes()))
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged: {error}. Delete it to have the run measured again.") from error

@@ -19,7 +19,7 @@ from cospike.codes import Codes
 from cospike.factors import Factor
 from cospike.held_out import MAX_COLUMNS
 from cospike.intervals import Estimate
-from cospike.interventions import AttributeChange, Intervention, Measure, intervene
+from cospike.interventions import AttributeChange, Intervention, Measure, intervene, within_class_spread
 from cospike.kinds import OWN_KINDS
 from cospike.matching import Reading, Stability, stability
 from cospike.metrics import Measurement
@@ -51,13 +51,14 @@ def gather_evidence(run: Path, model: SparseVAE, codes: Codes, factors: Sequence
         codes: of its held-out samples.
         factors: `explain` of them.
     """
-    references = read_references(run / "references.safetensors", model.shape, codes.n_classes)
+    references = read_references(run, model.shape, codes.n_classes)
     found = intervene(
         model,
         codes,
         factors,
         measure=_measure_of(runs.read_config(run)["data"]["name"], model.shape),
         predict=references.classifier.predict_probs if references else None,
+        scales=_spreads(run, codes),
     )
     return Evidence(names_of_latents(run, codes), {one.latent: one for one in found})
 
@@ -76,7 +77,9 @@ def names_of_latents(run: Path, codes: Codes) -> dict[int, Association]:
     try:
         found = associate(codes, attributes)
     except InputError as error:
-        raise InputError(f"{path} does not fit codes.npz beside it: {error} The report does without it.") from error
+        raise InputError(
+            f"{path} does not fit codes.npz beside it: {error} Delete it: a report does without."
+        ) from error
     best: dict[int, Association] = {}
     for one in found:  # the strongest first
         if abs(one.rho) >= WORTH_A_NAME and any(one.significant_by_class):
@@ -94,17 +97,45 @@ def held_out_codes(run: Path, *, like: Path | None = None) -> Codes:
         mine, theirs = (runs.read_config(folder)["data"].get("fingerprint") for folder in (run, like))
         if mine != theirs:
             raise InputError(
-                f"{run} must be trained on the data of {like}, split alike, got other data. Train both on one data "
-                "set, with one --seed if it is a set that the seed splits."
+                f"{run} must be trained on the data of {like}, split alike, got other data. A set that comes without a "
+                "split is split by --seed: give both runs one --split-seed."
             )
     (codes,) = runs.read_codes(run, ("test",))
     return codes
 
 
+def seeds_of(run: Path) -> tuple[Any, Any]:
+    """Of the weights, and of the order of the data."""
+    config = runs.read_config(run)
+    return config["model"].get("seed"), config["training"].get("seed")
+
+
 def stability_of(run: Path, seeds: Sequence[Path]) -> Stability:
-    """How much of a run comes back in runs with other seeds, on the same held-out samples."""
+    """How much of a run comes back in runs with other seeds, on the same held-out samples.
+
+    Raises:
+        InputError: if a run is of other data, or was trained with the seed of ``run``.
+    """
+    for folder in seeds:
+        if seeds_of(folder) == seeds_of(run):
+            raise InputError(
+                f"{folder} must be trained with another seed than {run}, got the same: it would say that everything "
+                "comes back. Train it with another --seed."
+            )
     readings = [Reading(held_out_codes(folder, like=run), runs.load(folder)) for folder in (run, *seeds)]
     return stability(readings)
+
+
+def _spreads(run: Path, codes: Codes) -> dict[str, float] | None:
+    """How much each attribute varies within a class, in the held-out data."""
+    if not (run / "attributes.npz").is_file():
+        return None
+    attributes = runs.read_arrays(run, "attributes.npz")
+    return {
+        name: within_class_spread(values, codes.labels)
+        for name, values in attributes.items()
+        if values.shape == codes.labels.shape
+    }
 
 
 def measure_evidence(evidence: Evidence, factors: Sequence[Factor]) -> dict[str, Measurement]:
@@ -112,7 +143,7 @@ def measure_evidence(evidence: Evidence, factors: Sequence[Factor]) -> dict[str,
     own = [factor.latent for factor in factors if factor.kind in OWN_KINDS]
     scores = [evidence.interventions[latent].targeted.value for latent in own if latent in evidence.interventions]
     known = [score for score in scores if math.isfinite(score)]
-    return {"targeted_ablation": Measurement(float(np.mean(known)), "fraction", "higher", _TARGETED)} if known else {}
+    return {"targeted_ablation": Measurement(float(np.mean(known)), "fraction", "neither", _TARGETED)} if known else {}
 
 
 def columns_of(evidence: Evidence) -> dict[int, dict[str, str | float]]:
@@ -150,7 +181,7 @@ def read_interventions(run: Path) -> dict[int, Intervention] | None:
         return None
     try:
         found = [_intervention(**entry) for entry in json.loads(path.read_bytes())]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise InputError(f"{path} is damaged: {error}. Delete it to have the run measured again.") from error
     return {one.latent: one for one in found}
 

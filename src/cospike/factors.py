@@ -159,7 +159,7 @@ def format_factors(
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["latent", "kind", "classes", "undecided", *numbers, *more, *map(_cell, by_class)])
     for factor in factors:
-        cells: list[str | float] = [" ".join(factor.classes), " ".join(factor.undecided)]
+        cells: list[str | float] = ["; ".join(factor.classes), "; ".join(factor.undecided)]
         cells += [getattr(factor, name) for name in numbers]
         cells += [beside.get(factor.latent, {}).get(name, "") for name in more]
         cells += chain.from_iterable(zip(factor.active_by_class, factor.active_low, factor.active_high, strict=True))

@@ -16,12 +16,11 @@ from cospike._errors import InputError
 from cospike._files import write_atomic
 from cospike.attributes import UNITS, attribute_kind
 from cospike.evaluation import read_evidence, read_metrics
-from cospike.evidence import WORTH_A_NAME, stability_of
+from cospike.evidence import WORTH_A_NAME, seeds_of, stability_of
 from cospike.interventions import Intervention
 from cospike.kinds import KINDS
 from cospike.matching import STABLE, Stability
 from cospike.metrics import Measurement, is_earned
-from cospike.plausibility import Plausibility
 from cospike.references import read_references
 from cospike.report_figures import RunView
 
@@ -73,7 +72,8 @@ def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
 
 def _stability(run: Path, view: RunView, others: Sequence[Path]) -> Stability | None:
     """How much comes back in those runs that differ in their seed alone; None if there are none."""
-    seeds = [other for other in others if _but_seeds(runs.read_config(other)) == _but_seeds(view.config)]
+    alike = [other for other in others if _but_seeds(runs.read_config(other)) == _but_seeds(view.config)]
+    seeds = [other for other in alike if seeds_of(other) != seeds_of(run)]
     return stability_of(run, seeds) if seeds else None
 
 
@@ -95,9 +95,9 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
     )
     kinds = [factor.kind for factor in view.factors]
     order, overlap = report_figures.overlap(view)
-    evidence, data = read_evidence(run, view.codes), Plausibility.fit(view.codes)
-    references = read_references(run / "references.safetensors", view.model.shape, len(view.uses))
-    turned = report_samples.counterfactuals(view, references.classifier.predict_probs, data) if references else []
+    evidence = read_evidence(run, view.codes, view.factors)
+    references = read_references(run, view.model.shape, len(view.uses))
+    turned = report_samples.counterfactuals(view, references.classifier.predict_probs) if references else []
     drawn = report_figures.most_important(view.used, view.n_traversals)
     return environment.get_template("report.html.j2").render(
         version=__version__,
@@ -110,7 +110,7 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
         settings=list(_flatten(view.config)),
         pattern=report_figures.pattern(view, order),
         overlap=overlap,
-        traversals=[(factor, report_samples.traversal(view, factor, data)) for factor in drawn],
+        traversals=[(factor, report_samples.traversal(view, factor)) for factor in drawn],
         reconstructions=list(report_samples.reconstructions(view)),
         class_samples=list(report_samples.class_samples(view)),
         names=evidence.associations,

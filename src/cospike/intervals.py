@@ -16,6 +16,7 @@ class Estimate(NamedTuple):
     high: float
 
 
+_FEWEST = 5
 UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
 
 
@@ -58,15 +59,31 @@ def lift(active: int, n: int, other_active: int, n_others: int) -> Estimate:
 
 
 def mean_interval(values: Float[np.ndarray, " sample"]) -> Estimate:
-    """The mean of the values that are known, with Student's interval; NaN where there are too few for one."""
+    """The mean of the values that are known, with Student's interval; its ends are NaN for fewer than five."""
     known = values[np.isfinite(values)]
     if not len(known):
         return UNKNOWN
     mean = float(known.mean())
-    if len(known) < 2:
+    if len(known) < _FEWEST:
         return Estimate(mean, float("nan"), float("nan"))
     half = float(student.ppf(0.975, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5)
     return Estimate(mean, mean - half, mean + half)
+
+
+def bounded_mean_interval(values: Float[np.ndarray, " sample"]) -> Estimate:
+    """The mean of values in −1 … 1, most of them perhaps 0, with an interval that rare large ones do not escape.
+
+    The parts above and below 0 each have Wilson's interval, as if they were shares: of all values in 0 … 1 with one
+    mean, those that are 0 or 1 vary most. So it errs on the wide side. NaN without values.
+    """
+    if not len(values):
+        return UNKNOWN
+    parts = []
+    for part in (np.maximum(values, 0), np.maximum(-values, 0)):
+        share, n = np.clip(part.mean(keepdims=True), 0, 1), np.array([len(part)])
+        low, high = wilson_interval(share, n)
+        parts.append(Estimate(float(share[0]), float(low[0]), float(high[0])))
+    return difference(*parts)
 
 
 def difference(a: Estimate, b: Estimate) -> Estimate:

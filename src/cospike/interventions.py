@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
 from cospike._errors import InputError
-from cospike._types import UNLABELLED
+from cospike._types import UNLABELLED, Labels
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.factors import Factor
-from cospike.intervals import UNKNOWN, Estimate, difference, mean_interval
+from cospike.intervals import UNKNOWN, Estimate, bounded_mean_interval, difference, mean_interval
 from cospike.kinds import uses
 
 Measure: TypeAlias = Callable[[Float[np.ndarray, "sample *event"]], Mapping[str, Real[np.ndarray, " sample"]]]
@@ -32,7 +32,7 @@ Predict: TypeAlias = Callable[[Float[np.ndarray, "sample *event"]], Float[np.nda
 N_SAMPLES = 32
 """Samples of a latent on whose outputs attributes are measured."""
 
-N_JUDGED = 500
+N_BALANCED = 500
 """Samples on whose outputs the classifier is asked, the classes as equally as can be."""
 
 _VALUES_AT_ONCE = 2**24  # of outputs that are measured together
@@ -46,7 +46,7 @@ class AttributeChange:
         attribute: its name.
         on: with the latent less without it, mean over samples in which it is active.
         sweep: at the upper end of its range (`Factor.high`) less at the lower, in the same samples.
-        scale: standard deviation of the attribute within a class, for comparison.
+        scale: standard deviation of the attribute within a class, in the data or what is decoded, for comparison.
     """
 
     attribute: str
@@ -78,7 +78,7 @@ class Intervention:
         loss: how much probability the classifier takes from the true class once the latent is off, mean over samples of
             the classes that use it; unknown without a classifier, or if no class uses it.
         other_loss: the same over samples of all other classes.
-        targeted: loss − other_loss, −1 … 1: 1 where its own classes are not recognised without it, and no other is
+        targeted: loss − other_loss; 1 where its own classes are not recognised without it, and no other is
             touched.
         given: how much probability the classes that use it win in samples of others that are given the latent.
     """
@@ -98,6 +98,7 @@ def intervene(
     *,
     measure: Measure | None = None,
     predict: Predict | None = None,
+    scales: Mapping[str, float] | None = None,
     threshold: float = ACTIVE_THRESHOLD,
     seed: int = 0,
 ) -> tuple[Intervention, ...]:
@@ -109,11 +110,14 @@ def intervene(
         factors: `explain` of them.
         measure: attributes of outputs; none are measured without it.
         predict: a classifier of outputs, best one that was trained on data; none is asked without it.
+        scales: standard deviation of each attribute within a class, best `within_class_spread` of those of the data;
+            default: of what unchanged codes are decoded to.
         threshold: a latent is active where its active_probs are above it.
         seed: of the samples, and of the values that are given.
 
     Returns:
-        In the order of ``factors``. Intervals are of other samples, 95 % each, not corrected for their number.
+        In the order of ``factors``. Intervals are of other samples, 95 % each, not corrected for their number; those of
+        probabilities err on the wide side (`cospike.intervals.bounded_mean_interval`).
 
     Raises:
         InputError: if the factors are of other codes, or ``measure`` or ``predict`` gives something else than asked.
@@ -130,19 +134,21 @@ def intervene(
         raise InputError(
             f"'factors' of intervene must be of the {codes.n_latents} latents of codes. Explain these codes."
         )
+    if not living:
+        return ()
     scene = _Scene(decoder_of(model), codes, codes.values(codes.active(threshold)), uses(codes, threshold), seed)
     found = [Intervention(factor.latent, (), *[UNKNOWN] * 4) for factor in living]
     if predict is not None and codes.class_counts().any():
         found = list(_judged(scene, found, predict))
     if measure is not None:
-        changes = _changes(scene, living, measure)
+        changes = _changes(scene, living, measure, scales)
         found = [replace(one, changes=changes[one.latent]) for one in found]
     return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """What all interventions start from."""
+    """What all start from."""
 
     decode: Decode
     codes: Codes
@@ -152,8 +158,10 @@ class _Scene:
 
     def own(self, latent: int) -> Bool[np.ndarray, " sample"]:
         """Samples of the classes that use a latent."""
-        labels = self.codes.labels
-        return np.asarray((labels != UNLABELLED) & self.used[labels, latent])
+        known = self.codes.labels != UNLABELLED
+        own = np.zeros(len(known), dtype=bool)
+        own[known] = self.used[self.codes.labels[known], latent]
+        return own
 
     def with_latent(
         self, rows: Int[np.ndarray, " row"], latent: int, values: float | Float[np.ndarray, " row"]
@@ -164,8 +172,19 @@ class _Scene:
         return z
 
 
-def _changes(scene: _Scene, factors: Sequence[Factor], measure: Measure) -> dict[int, tuple[AttributeChange, ...]]:
-    """As few calls of ``measure`` as fit into memory: it may divide what it is given between processes."""
+def within_class_spread(values: Real[np.ndarray, " sample"], labels: Labels) -> float:
+    """Standard deviation of the known values about the mean of their class; NaN if no class has two."""
+    known = np.isfinite(values)
+    groups = [values[known & (labels == label)].astype(float) for label in np.unique(labels[known])]
+    degrees = sum(len(group) - 1 for group in groups)
+    squares = sum(float(np.square(group - group.mean()).sum()) for group in groups)
+    return (squares / degrees) ** 0.5 if degrees > 0 else float("nan")
+
+
+def _changes(
+    scene: _Scene, factors: Sequence[Factor], measure: Measure, scales: Mapping[str, float] | None
+) -> dict[int, tuple[AttributeChange, ...]]:
+    """In few calls of ``measure``: it may divide what it is given between processes."""
     rows = {factor.latent: _active_rows(scene, factor.latent) for factor in factors}
     width = scene.decode(scene.z[:1])[0].size
     each = max(1, _VALUES_AT_ONCE // (4 * N_SAMPLES * width))
@@ -182,19 +201,18 @@ def _changes(scene: _Scene, factors: Sequence[Factor], measure: Measure) -> dict
         parts = {name: np.split(values, ends) for name, values in measured.items()}
         for i, factor in enumerate(group):
             blocks[factor.latent] = {name: part[i].reshape(4, -1) for name, part in parts.items()}
-    scales = _scales(scene, rows, blocks)
-    return {
-        latent: tuple(
-            sorted(
-                (
-                    AttributeChange(name, mean_interval(on - off), mean_interval(high - low), scales[name])
-                    for name, (on, off, low, high) in block.items()
-                ),
-                key=lambda change: -change.size,
-            )
-        )
-        for latent, block in blocks.items()
-    }
+    if scales is None:
+        plain = _balanced_rows(scene)
+        measured = _measured(measure, scene.decode(scene.z[plain]))
+        scales = {name: within_class_spread(x, scene.codes.labels[plain]) for name, x in measured.items()}
+    changes = {}
+    for latent, block in blocks.items():
+        found = [
+            AttributeChange(name, mean_interval(on - off), mean_interval(high - low), scales.get(name, float("nan")))
+            for name, (on, off, low, high) in block.items()
+        ]
+        changes[latent] = tuple(sorted(found, key=lambda change: -change.size))
+    return changes
 
 
 def _active_rows(scene: _Scene, latent: int) -> Int[np.ndarray, " row"]:
@@ -205,26 +223,8 @@ def _active_rows(scene: _Scene, latent: int) -> Int[np.ndarray, " row"]:
     return np.random.default_rng((scene.seed, latent)).permutation(rows)[:N_SAMPLES]
 
 
-def _scales(
-    scene: _Scene,
-    rows: Mapping[int, Int[np.ndarray, " row"]],
-    blocks: Mapping[int, Mapping[str, Float[np.ndarray, "setting row"]]],
-) -> dict[str, float]:
-    """Standard deviation of each attribute within a class, over what the unchanged codes of all samples give."""
-    labels = np.concatenate([scene.codes.labels[chosen] for chosen in rows.values()])
-    scales = {}
-    for name in next(iter(blocks.values()), {}):
-        values = np.concatenate([blocks[latent][name][0] for latent in rows])
-        known = np.isfinite(values)
-        groups = [values[known & (labels == label)] for label in np.unique(labels)]
-        squares = sum(float(np.square(group - group.mean()).sum()) for group in groups if len(group))
-        degrees = sum(len(group) - 1 for group in groups if len(group))
-        scales[name] = (squares / degrees) ** 0.5 if degrees > 0 else float("nan")
-    return scales
-
-
 def _judged(scene: _Scene, found: Sequence[Intervention], predict: Predict) -> Iterator[Intervention]:
-    rows = _judged_rows(scene)
+    rows = _balanced_rows(scene)
     labels, z = scene.codes.labels[rows], scene.z[rows]
     before = _predicted(scene, predict, z)
     truth = np.arange(len(rows)), labels
@@ -237,7 +237,7 @@ def _judged(scene: _Scene, found: Sequence[Intervention], predict: Predict) -> I
         if active.any():
             off = _predicted(scene, predict, scene.with_latent(rows[active], one.latent, 0.0))
             lost[active] = (before[truth][active]) - off[np.arange(len(off)), labels[active]]
-        loss, other_loss = mean_interval(lost[own]), mean_interval(lost[~own])
+        loss, other_loss = bounded_mean_interval(lost[own]), bounded_mean_interval(lost[~own])
         yield replace(
             one,
             loss=loss,
@@ -260,29 +260,36 @@ def _given(
         return UNKNOWN
     after = _predicted(scene, predict, scene.with_latent(rows, latent, rng.choice(values, len(rows))))
     before = _predicted(scene, predict, scene.z[rows])
-    return mean_interval((after - before)[:, owners].sum(axis=1))
+    return bounded_mean_interval(np.clip((after - before)[:, owners].sum(axis=1), -1, 1))
 
 
-def _judged_rows(scene: _Scene) -> Int[np.ndarray, " row"]:
-    """Labelled samples, as many of each class as of the others while there are any."""
+def _balanced_rows(scene: _Scene) -> Int[np.ndarray, " row"]:
+    """Labelled samples, if there are any, as many of each class as of the others while there are."""
     labels, rng = scene.codes.labels, np.random.default_rng(scene.seed)
-    present = np.unique(labels[labels != UNLABELLED])
-    each = max(2, N_JUDGED // len(present))
-    return np.sort(np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:each] for label in present]))
+    groups = np.unique(labels[labels != UNLABELLED]) if scene.codes.class_counts().any() else np.array([UNLABELLED])
+    each = max(2, N_BALANCED // len(groups))
+    return np.sort(np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:each] for label in groups]))
 
 
 def _predicted(scene: _Scene, predict: Predict, z: Float[np.ndarray, "row latent"]) -> Float[np.ndarray, "row class"]:
     probs = np.asarray(predict(scene.decode(z)), dtype=float)
-    if probs.shape != (len(z), scene.codes.n_classes) or not np.isfinite(probs).all():
+    if probs.shape != (len(z), scene.codes.n_classes) or not ((probs >= 0) & (probs <= 1)).all():
         raise InputError(
-            f"'predict' of intervene must give P(class) [{len(z)}, {scene.codes.n_classes}], got shape {probs.shape}. "
-            "Order its columns as the class names of codes."
+            f"'predict' of intervene must give P(class) [{len(z)}, {scene.codes.n_classes}], each in 0 … 1, got shape "
+            f"{probs.shape}, from {probs.min(initial=np.inf):.3g} to {probs.max(initial=-np.inf):.3g}. Order its "
+            "columns as the class names of codes."
         )
     return probs
 
 
 def _measured(measure: Measure, x: Float[np.ndarray, "row *event"]) -> dict[str, Float[np.ndarray, " row"]]:
-    measured = {name: np.asarray(values, dtype=float) for name, values in measure(x).items()}
+    found = measure(x)
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"'measure' of intervene must give numbers by the name of an attribute, got {type(found).__name__}. "
+            'Return {"name": array}.'
+        )
+    measured = {name: np.asarray(values, dtype=float) for name, values in found.items()}
     for name, values in measured.items():
         if values.shape != x.shape[:1]:
             raise InputError(

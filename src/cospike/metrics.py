@@ -11,7 +11,7 @@ of .49 is never active by the threshold, and half the time in truth. Read none a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, SupportsFloat, TypeAlias
+from typing import Any, Literal, SupportsFloat, TypeAlias, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -102,6 +102,19 @@ class Measurement:
     direction: Direction
     how: str
     stderr: float | None = None
+
+
+def parse_measurements(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Measurement]:
+    """Measurements from plain values, such as those of JSON.
+
+    Raises:
+        ValueError: if one has no number, or no known direction; TypeError or AttributeError for other things.
+    """
+    metrics = {name: Measurement(**entry) for name, entry in stored.items()}
+    for name, measurement in metrics.items():
+        if not isinstance(measurement.value, int | float) or measurement.direction not in get_args(Direction):
+            raise ValueError(f"{name} has no number or no known direction")
+    return metrics
 
 
 _Estimate: TypeAlias = SupportsFloat | tuple[float, float]  # a value, or a mean over pairs with its error

@@ -60,6 +60,8 @@ class Options:
     """Stop after so many epochs without a better validation loss."""
     seed: Annotated[int, Parameter(group=_training)] = 0
     """Of the weights, the order of the data and every draw."""
+    split_seed: Annotated[int | None, Parameter(group=_training)] = None
+    """Of the split of a set that comes without one, as digits (default: --seed); to compare seeds, give all one."""
     precision: Annotated[Literal["32-true", "bf16-mixed"], Parameter(group=_training)] = "32-true"
     """Numbers during training."""
     accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_training)] = "auto"

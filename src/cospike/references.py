@@ -20,13 +20,16 @@ from cospike._files import write_atomic
 from cospike._types import UNLABELLED
 from cospike.classifier import Classifier, accuracy, fit_classifier
 from cospike.data import Dataset, Split
-from cospike.metrics import PROBE_ROWS, Measurement
+from cospike.metrics import PROBE_ROWS, Measurement, parse_measurements
+from cospike.progress import working
+from cospike.runs import read_config
 from cospike.sources import cache_folder
 from cospike.trainer import steps_per_epoch
 
-_VERSION = 1  # of what is below: a higher one passes over what is in the cache
+_VERSION = 2  # of what is below: a higher one passes over what is in the cache
 _STEPS, _EPOCHS = 1_200, 30  # six epochs of MNIST; of small data, what is enough
 _MAX_COLUMNS = 4_096  # a probe of more raw columns takes minutes
+_MAX_INPUTS = 65_536  # the network then has 26 million weights, 100 MB
 _INPUT = (
     f"accuracy of a logistic regression (standardised, C = 1, first {PROBE_ROWS:,} labelled training rows) on the raw "
     "input: what a probe reads without a model"
@@ -43,19 +46,22 @@ class References:
 
     Attributes:
         classifier: the supervised network.
-        metrics: ``probe_input`` and ``probe_supervised``, as far as there are test rows to measure them on.
+        metrics: ``probe_input`` and ``probe_supervised``, as far as there are rows to measure them on.
+        fingerprint: of the data.
     """
 
     classifier: Classifier
     metrics: dict[str, Measurement]
+    fingerprint: str
 
     def to_bytes(self) -> bytes:
         """One safetensors file."""
         metrics = {name: asdict(measured) for name, measured in self.metrics.items()}
-        return bytes(format_tensors(self.classifier.state_dict(), {"metrics": json.dumps(metrics)}))
+        told = {"metrics": json.dumps(metrics), "fingerprint": self.fingerprint}
+        return bytes(format_tensors(self.classifier.state_dict(), told))
 
     @classmethod
-    def from_bytes(cls, content: bytes, shape: tuple[int, ...], n_classes: int) -> "References":
+    def from_bytes(cls, content: bytes, shape: tuple[int, ...], n_classes: int, fingerprint: str) -> "References":
         """The inverse of `to_bytes`.
 
         Raises:
@@ -64,29 +70,34 @@ class References:
         try:
             classifier = Classifier(shape, n_classes)
             classifier.load_state_dict(parse_tensors(content))
-            header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-            stored = json.loads(header["__metadata__"]["metrics"])
-            metrics = {name: Measurement(**entry) for name, entry in stored.items()}
+            told = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+            metrics = parse_measurements(json.loads(told["metrics"]))
+            finite = all(bool(weights.isfinite().all()) for weights in classifier.parameters())
         except (SafetensorError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError("it is no supervised network for these data") from error
-        return cls(classifier.eval(), metrics)
+        if told.get("fingerprint") != fingerprint or not finite:
+            raise ValueError("it is no supervised network for these data")
+        return cls(classifier.eval(), metrics, fingerprint)
 
 
 def measure_references(data: Dataset, *, cache: bool = True) -> References | None:
     """A supervised network, and how well it and a probe of the raw input name the class of test rows.
 
     Args:
-        data: any; None comes back if fewer than two classes have training rows.
+        data: any; None comes back if fewer than two classes have training rows, or a row has over 65,536 values, of
+            which the network would be too large to keep.
         cache: keep and use results in the folder COSPIKE_CACHE_DIR, or the platform's own for caches, by the
             fingerprint of the data: they take a quarter of a minute on MNIST.
     """
-    if len(np.setdiff1d(data.train.y.numpy(), [UNLABELLED])) < 2:
+    if len(np.setdiff1d(data.train.y.numpy(), [UNLABELLED])) < 2 or np.prod(data.shape) > _MAX_INPUTS:
         return None
-    path = cache_folder() / "references" / f"{data.fingerprint}-{_VERSION}.safetensors"
+    fingerprint = data.fingerprint
+    path = cache_folder() / "references" / f"{fingerprint}-{_VERSION}.safetensors"
     if cache:
         with suppress(OSError, ValueError):
-            return References.from_bytes(path.read_bytes(), data.shape, data.n_classes)
-    references = _measure(data)
+            return References.from_bytes(path.read_bytes(), data.shape, data.n_classes, fingerprint)
+    with working("training a supervised network, to compare with"):
+        references = _measure(data, fingerprint)
     if cache:
         with suppress(OSError):  # then it is measured anew the next time
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,32 +105,34 @@ def measure_references(data: Dataset, *, cache: bool = True) -> References | Non
     return references
 
 
-def read_references(path: Path, shape: tuple[int, ...], n_classes: int) -> References | None:
+def read_references(run: Path, shape: tuple[int, ...], n_classes: int) -> References | None:
     """What a run keeps; None if it keeps nothing.
 
     Raises:
         InputError: if the file is damaged, or of other data.
     """
+    path = run / "references.safetensors"
     if not path.is_file():
         return None
     try:
-        return References.from_bytes(path.read_bytes(), shape, n_classes)
+        fingerprint = str(read_config(run)["data"].get("fingerprint"))
+        return References.from_bytes(path.read_bytes(), shape, n_classes, fingerprint)
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}. Delete it: a report does without.") from error
 
 
-def _measure(data: Dataset) -> References:
+def _measure(data: Dataset, fingerprint: str) -> References:
     batch_size = min(250, max(1, len(data.train) // 10))
     epochs = min(_EPOCHS, max(1, round(_STEPS / steps_per_epoch(len(data.train), batch_size))))
     classifier = fit_classifier(data, epochs=epochs, batch_size=batch_size, learning_rate=2.5e-3)
     metrics = {}
     if ceiling := accuracy(classifier, data.test):
         metrics["probe_supervised"] = Measurement(ceiling.value, "fraction", "higher", _CEILING)
-        if np.prod(data.shape) <= _MAX_COLUMNS:
-            train, held_out = _rows(data.train, PROBE_ROWS), _rows(data.test)
+        train, held_out = _rows(data.train, PROBE_ROWS), _rows(data.test)
+        if np.prod(data.shape) <= _MAX_COLUMNS and len(np.unique(train.labels)) > 1:
             value = probes.logistic_accuracy(train, held_out)
             metrics["probe_input"] = Measurement(value, "fraction", "higher", _INPUT)
-    return References(classifier, metrics)
+    return References(classifier, metrics, fingerprint)
 
 
 def _rows(split: Split, n: int | None = None) -> probes.Rows:

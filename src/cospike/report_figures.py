@@ -21,6 +21,7 @@ from cospike.factors import Factor, explain
 from cospike.families import class_overlap
 from cospike.kinds import KINDS, uses
 from cospike.model import SparseVAE
+from cospike.plausibility import Plausibility
 
 _MAX_CLASSES, _MAX_LATENTS, _MAX_TRAVERSALS = 24, 60, 24  # what a reader takes in, and a page of 3 MB holds
 _MAX_COLOUR_TRAVERSALS = 16
@@ -40,6 +41,7 @@ class RunView:
         n_unlabelled: number of held-out samples without a class.
         factors: of all latents and classes.
         uses: which classes, of all, use which latents.
+        data: whether a code is among the held-out ones of all classes.
         history: a row an epoch.
         previews: a few held-out samples ``x``, and their rows in the codes, ``index``.
     """
@@ -53,6 +55,7 @@ class RunView:
     n_unlabelled: int
     factors: tuple[Factor, ...]
     uses: Bool[np.ndarray, "every_class latent"]
+    data: Plausibility
     history: list[dict[str, Any]]
     previews: dict[str, np.ndarray]
 
@@ -86,6 +89,7 @@ class RunView:
             n_unlabelled=int(np.count_nonzero(codes.labels == UNLABELLED)),
             factors=explain(model, codes),
             uses=uses(codes),
+            data=Plausibility.fit(codes),
             history=_read_history(run),
             previews=_read_previews(run, model.shape, len(codes)),
         )

@@ -17,24 +17,23 @@ from cospike.factors import Factor, traversed_codes
 from cospike.families import class_overlap
 from cospike.generation import generate
 from cospike.interventions import Predict
-from cospike.plausibility import Plausibility
 from cospike.report_figures import RunView
 
 _COLUMNS, _STEPS, _CLASSES_PER_CARD = 8, 6, 5  # pictures a row, values of a slab
-_MAX_COUNTERFACTUALS = 6
+_MAX_COUNTERFACTUALS = 12
 
 
-def traversal(view: RunView, factor: Factor, data: Plausibility) -> str:
+def traversal(view: RunView, factor: Factor) -> str:
     """What a factor does to a few samples: its spike off, its slab from low to high, and the difference.
 
-    What leaves the ``data`` is marked.
+    What leaves the data is marked.
     """
     rows = _typical_rows(view, factor)
     z = traversed_codes(view.codes, factor, rows, steps=_STEPS)
     outputs = view.model.decode_mean(z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], *view.model.shape)
     if factor.kind == "always-on":  # its off is a value like others, and only the spike would be news
         z[:, 0, factor.latent] = np.finfo(np.float32).tiny
-    outside = ~data.inside(z.reshape(-1, z.shape[-1])).reshape(z.shape[:2])
+    outside = ~view.data.inside(z.reshape(-1, z.shape[-1])).reshape(z.shape[:2])
     names = [view.codes.class_names[label] if label != UNLABELLED else "" for label in view.codes.labels[rows]]
     alt = f"Latent {factor.latent} off, then {factor.low:.1f} to {factor.high:.1f}, in samples of {', '.join(names)}"
     if not view.are_images:
@@ -128,11 +127,11 @@ class Turned(NamedTuple):
     found: Counterfactual
 
 
-def counterfactuals(view: RunView, predict: Predict, data: Plausibility) -> list[Turned]:
+def counterfactuals(view: RunView, predict: Predict) -> list[Turned]:
     """The smallest change of a code that makes a supervised network take a sample for the class nearest to its own.
 
     Of each class the first held-out sample that the network still names right once it is decoded; classes for which
-    nothing is found within three latents are left out.
+    nothing is found within three latents are left out, and what would be more than a dozen.
     """
     codes, decode = view.codes, view.model.decode_mean
     overlap = class_overlap(codes) - 2 * np.eye(codes.n_classes)
@@ -143,7 +142,7 @@ def counterfactuals(view: RunView, predict: Predict, data: Plausibility) -> list
         other = int(overlap[label].argmax())
         if right.any() and len(turned) < _MAX_COUNTERFACTUALS:
             goal = judged(predict, int(view.classes[other]))
-            found = find_counterfactual(view.model, codes, int(rows[right][0]), goal, plausibility=data)
+            found = find_counterfactual(view.model, codes, int(rows[right][0]), goal, plausibility=view.data)
             if found and found.changes:
                 turned.append(Turned(codes.class_names[label], codes.class_names[other], found))
     return turned

@@ -13,7 +13,7 @@ from cospike.factors import Factor
 from cospike.families import Sharing
 from cospike.inspection import Inspection
 from cospike.interventions import Intervention
-from cospike.matching import STABLE, Stability
+from cospike.matching import ALIKE, STABLE, Stability
 from cospike.metrics import Measurement, is_earned
 
 HEADLINES = (
@@ -101,9 +101,13 @@ def _print_factors(factors: Sequence[Factor], evidence: Evidence, stability: Sta
     console = _console()
     console.print(table)
     if stability is not None:
+        ari = f"{stability.kinds_ari:.2f}" if isfinite(stability.kinds_ari) else "not defined"
         console.print(
-            f"kinds of the latents that come back: adjusted Rand index {stability.kinds_ari:.2f} over all pairs of "
-            f"runs, {stability.same_kind:.0%} of one kind"
+            f"kinds of partners from a similarity of {ALIKE}: adjusted Rand index {ari}, over all pairs of runs"
+        )
+        console.print(
+            "comes back: cosine of what switching off changes; of a latent of one class it is high for any latent that "
+            "draws the class"
         )
 
 
