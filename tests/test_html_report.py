@@ -235,10 +235,10 @@ def test_latents_have_the_names_of_attributes_they_go_with(tmp_path):
     assert page.text.count("slant \N{MINUS SIGN}1.00") == 1
     assert "loop area" not in page.text
     runs.save_arrays(run, "attributes.npz", {"slant": slant[1:]})
-    with pytest.raises(InputError, match=r"attributes\.npz does not fit codes\.npz .*does without it"):
+    with pytest.raises(InputError, match=r"attributes\.npz does not fit codes\.npz .*a report does without"):
         report(run)
     runs.save_arrays(run, "attributes.npz", {"slant": np.full(len(codes), "steep")})
-    with pytest.raises(InputError, match=r"attributes\.npz does not fit codes\.npz .*got <U5 .*does without it"):
+    with pytest.raises(InputError, match=r"attributes\.npz does not fit codes\.npz .*got <U5 .*a report does without"):
         report(run)
     (run / "attributes.npz").write_bytes((run / "attributes.npz").read_bytes()[:40])
     with pytest.raises(InputError, match=r"attributes\.npz .*is damaged"):

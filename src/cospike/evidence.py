@@ -93,13 +93,12 @@ def held_out_codes(run: Path, *, like: Path | None = None) -> Codes:
     Raises:
         InputError: if the two were trained on other data, or on another split of them.
     """
-    if like is not None:
-        mine, theirs = (runs.read_config(folder)["data"].get("fingerprint") for folder in (run, like))
-        if mine != theirs:
-            raise InputError(
-                f"{run} must be trained on the data of {like}, split alike, got other data. A set that comes without a "
-                "split is split by --seed: give both runs one --split-seed."
-            )
+    mine, theirs = (runs.read_config(folder)["data"].get("fingerprint") for folder in (run, like or run))
+    if mine != theirs:
+        raise InputError(
+            f"{run} must be trained on the data of {like}, split alike, got other data. A set that comes without a "
+            "split is split by --seed: give both runs one --split-seed."
+        )
     (codes,) = runs.read_codes(run, ("test",))
     return codes
 
@@ -116,13 +115,13 @@ def stability_of(run: Path, seeds: Sequence[Path]) -> Stability:
     Raises:
         InputError: if a run is of other data, or was trained with the seed of ``run``.
     """
+    readings = [Reading(held_out_codes(folder, like=run), runs.load(folder)) for folder in (run, *seeds)]
     for folder in seeds:
         if seeds_of(folder) == seeds_of(run):
             raise InputError(
                 f"{folder} must be trained with another seed than {run}, got the same: it would say that everything "
                 "comes back. Train it with another --seed."
             )
-    readings = [Reading(held_out_codes(folder, like=run), runs.load(folder)) for folder in (run, *seeds)]
     return stability(readings)
 
 
@@ -134,7 +133,7 @@ def _spreads(run: Path, codes: Codes) -> dict[str, float] | None:
     return {
         name: within_class_spread(values, codes.labels)
         for name, values in attributes.items()
-        if values.shape == codes.labels.shape
+        if values.shape == codes.labels.shape and values.dtype.kind in "fiub"
     }
 
 
