@@ -17,6 +17,8 @@ from cospike.evaluation import evaluate
 from cospike.html_report import report
 from cospike.model import SparseVAE
 
+pytestmark = pytest.mark.slow  # each draws a page
+
 SECTIONS = set(
     "measures pattern factors overlap traversals reconstructions samples training settings limits".split()  # noqa: SIM905
 )

@@ -95,6 +95,7 @@ def test_what_all_classes_use_targets_none():
     assert np.isnan(found[4].given.value)
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_change_covers_at_its_rate():
     """Over many draws of the samples, against the mean of the values that the latent takes."""
     rng, hits = np.random.default_rng(1), []
