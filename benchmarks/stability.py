@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for seed, folder in zip(given.seeds, folders, strict=True):
         if not (folder / "metrics.json").is_file():
             train_run(data, folder, objective=cs.Objective.class_consistent(), options=Options(seed=seed), resume=True)
-    readings = [cs.Reading(read_codes(folder, ("test",))[0], cs.load(folder)) for folder in folders]
+    readings = [cs.Reading(cs.load(folder), *read_codes(folder, ("test",))) for folder in folders]
     kinds = [np.where(np.isin(k := latent_kinds(r.codes), GLOBAL_KINDS), "global", k) for r in readings]
     effects = effect_similarities(readings)
     print("| partners | adjusted Rand index of kinds | lowest | pairs | latents in use |")

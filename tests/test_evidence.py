@@ -62,8 +62,9 @@ def test_the_table_says_what_a_latent_goes_with_and_changes(trained, evaluation)
     with (trained.run / "factors.csv").open(encoding="utf-8") as file:
         rows = {int(row["latent"]): row for row in csv.DictReader(file)}
     for latent, one in evaluation.evidence.interventions.items():
-        assert rows[latent]["changes"] == one.changes[0].attribute
-        assert rows[latent]["changes_sweep"] == f"{one.changes[0].sweep.value:.4f}"
+        assert rows[latent]["changes"] == (one.named.attribute if one.named else "")
+        assert rows[latent]["changes_sweep"] == (f"{one.named.sweep.value:.4f}" if one.named else "")
+        assert (one.named is None) == (one.changes[0].size < 0.3)
         assert rows[latent]["targeted"] == f"{one.targeted.value:.4f}"
         association = evaluation.evidence.associations.get(latent)
         assert rows[latent]["goes_with"] == (association.attribute if association else "")

@@ -37,7 +37,7 @@ def test_each_part_is_what_the_verb_says(trained, other_seed, told):
     assert told.sharing == cs.group_sharing(ours, GROUP, baseline=theirs)
     attributes = runs.read_arrays(trained.run, "attributes.npz")
     assert told.disentanglement == cs.measure_disentanglement(ours, attributes)
-    readings = [cs.Reading(ours, cs.load(trained.run)), cs.Reading(theirs, cs.load(other_seed))]
+    readings = [cs.Reading(cs.load(trained.run), ours), cs.Reading(cs.load(other_seed), theirs)]
     np.testing.assert_array_equal(told.stability.similarity, cs.stability(readings).similarity)
 
 

@@ -23,7 +23,7 @@ KINDS = ["always-on", "group", *["class-specific"] * 4, "occasional", "dead"]
 def make_reading(z, weights, labels=LABELS, *, decode=None) -> Reading:
     """A run whose decoder is linear, and whose latents are off exactly where z is 0."""
     codes = Codes.from_values(z, labels, class_names=tuple("abcd"))
-    return Reading(codes, (lambda z: z @ weights) if decode is None else decode)
+    return Reading((lambda z: z @ weights) if decode is None else decode, codes)
 
 
 def draw_z(seed) -> np.ndarray:
@@ -141,12 +141,12 @@ def naive_similarity(first, second) -> np.ndarray:
 
     def changes(run):
         z = run.codes.values()
-        rows = np.zeros((z.shape[1], len(z), run.decode(z[:1]).size))
+        rows = np.zeros((z.shape[1], len(z), run.model(z[:1]).size))
         for latent in range(z.shape[1]):
             for n in range(len(z)):
                 off = z[n].copy()
                 off[latent] = 0
-                rows[latent, n] = (run.decode(z[n : n + 1]) - run.decode(off[None])).ravel()
+                rows[latent, n] = (run.model(z[n : n + 1]) - run.model(off[None])).ravel()
         return rows.reshape(z.shape[1], -1)
 
     cosines = np.zeros((first.codes.n_latents, second.codes.n_latents))
@@ -218,7 +218,7 @@ def test_of_many_samples_a_share_is_decoded_and_rare_classes_keep_theirs():
 
 def test_what_is_below_the_threshold_is_off():
     codes = Codes.from_values(Z, LABELS, class_names=tuple("abcd"))
-    faint = Reading(Codes(**{**vars(codes), "active_probs": 0.4 * codes.active_probs}), RUN.decode)
+    faint = Reading(RUN.model, Codes(**{**vars(codes), "active_probs": 0.4 * codes.active_probs}))
     assert [row.partner for row in match_latents(RUN, faint).matches] == [None] * N_LATENTS
     assert {row.kind for row in match_latents(faint, faint).matches} == {"dead"}
     found = match_latents(RUN, faint, threshold=0.3)
@@ -244,7 +244,7 @@ def test_another_order_and_sign_of_the_second_run_only_renames_its_latents(seed,
     first, second = noisy_runs(seed)
     rng, n_latents = np.random.default_rng(other), second.codes.n_latents
     order, signs = rng.permutation(n_latents), rng.choice([-1.0, 1.0], n_latents)
-    weights = second.decode(np.eye(n_latents))
+    weights = second.model(np.eye(n_latents))
     renamed = changed(order, signs, z=second.codes.values(), weights=weights)
     one, two = match_latents(first, second), match_latents(first, renamed)
     assert [row.partner for row in one.matches] == [
@@ -365,15 +365,15 @@ def test_fewer_than_two_runs_or_no_samples_are_refused():
     for runs in ([], [RUN]):
         with pytest.raises(InputError, match=f"'runs' of stability must be two or more, got {len(runs)}"):
             stability(runs)
-    empty = Reading(RUN.codes.select(slice(0)), RUN.decode)
+    empty = Reading(RUN.model, RUN.codes.select(slice(0)))
     with pytest.raises(InputError, match="match_latents must be of one or more samples, got none"):
         match_latents(empty, empty)
 
 
 def test_other_samples_are_refused():
-    fewer = Reading(RUN.codes.select(slice(100)), RUN.decode)
+    fewer = Reading(RUN.model, RUN.codes.select(slice(100)))
     relabelled = make_reading(Z, WEIGHTS, np.roll(LABELS, 1))
-    renamed = Reading(Codes(**{**vars(RUN.codes), "class_names": tuple("abce")}), RUN.decode)
+    renamed = Reading(RUN.model, Codes(**{**vars(RUN.codes), "class_names": tuple("abce")}))
     for other in (fewer, relabelled, renamed):
         with pytest.raises(InputError, match="of match_latents must be of the same 400 samples"):
             match_latents(RUN, other)
@@ -396,4 +396,4 @@ def test_codes_of_another_model_are_refused():
             return z @ WEIGHTS[:5]
 
     with pytest.raises(InputError, match="must have the 5 latents of its model, got 8"):
-        match_latents(RUN, Reading(RUN.codes, Model()))
+        match_latents(RUN, Reading(Model(), RUN.codes))

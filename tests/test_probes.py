@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from cospike import probes
 from cospike.probes import Rows, few_labels_accuracy, logistic_accuracy, neighbour_accuracy, sparse_accuracy
+from cospike.splits import in_turns
 
 
 def noisy_rows(seed: int, n: int = 600, n_classes: int = 4) -> Rows:
@@ -69,7 +69,7 @@ def test_what_a_sparse_probe_cannot_tell_from_anything_is_left_out():
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(0, 99))
 def test_any_first_rows_hold_the_classes_as_equally_as_can_be(labels, seed):
-    order = probes._class_by_class(np.array(labels), np.random.default_rng(seed))
+    order = in_turns(np.array(labels), np.random.default_rng(seed))
     assert sorted(order) == list(range(len(labels)))
     for n in range(1, len(labels) + 1):
         counts = {label: labels.count(label) for label in labels}

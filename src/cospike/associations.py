@@ -19,6 +19,9 @@ from cospike.codes import ACTIVE_THRESHOLD, Codes
 MIN_SAMPLES = 20
 """Active samples of a class with a known value, from which a correlation is taken."""
 
+WORTH_A_NAME = 0.3
+"""|rho|, or the size of a change in standard deviations, from which a latent is named after an attribute."""
+
 
 @dataclass(frozen=True)
 class Association:

@@ -213,7 +213,7 @@ def measure(
     try:
         save(run, inspection.evaluation)
     except OSError as error:
-        _note(f"cospike: {error.filename or run} stays as it was: {error.strerror}.")
+        note(f"cospike: {error.filename or run} stays as it was: {error.strerror}.")
     if json:
         print(format_json(inspection.to_dict(), indent=2), end="")
     else:
@@ -245,7 +245,7 @@ def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
     """
     from cospike.sources import fetch_dataset
 
-    print(fetch_dataset(name, say=_note))
+    print(fetch_dataset(name, say=note))
 
 
 def _load(name: str | None, options: Options) -> "Dataset":
@@ -256,7 +256,7 @@ def _load(name: str | None, options: Options) -> "Dataset":
         return load_dataset(name, seed=seed)
     dataset, notice = load_default(seed=seed)
     if notice:
-        _note(notice)
+        note(notice)
     return dataset
 
 
@@ -264,8 +264,9 @@ def _remark(name: str, evaluation: "Evaluation") -> None:
     from cospike.evaluation import remark
 
     if text := remark(evaluation):
-        _note(f"cospike: {name}: {text}")
+        note(f"cospike: {name}: {text}")
 
 
-def _note(text: str) -> None:
+def note(text: str) -> None:
+    """Say something that is no result."""
     print(text, file=sys.stderr)

@@ -12,7 +12,7 @@ from cyclopts import CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Yaml
 
 from cospike._errors import InputError
-from cospike.cli import app
+from cospike.cli import app, note
 
 
 @app.meta.default
@@ -44,18 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app.meta(arguments)
     except UnusedCliTokensError as error:
-        _say(f"cospike: Unexpected argument {(error.unused_tokens or ['?'])[0]!r}. `--help` lists what fits here.")
+        note(f"cospike: Unexpected argument {(error.unused_tokens or ['?'])[0]!r}. `--help` lists what fits here.")
         sys.exit(2)
     except (CycloptsError, InputError, FloatingPointError) as error:
-        _say(f"cospike: {' '.join(str(error).split())}")
+        note(f"cospike: {' '.join(str(error).split())}")
         sys.exit(2)
     except OSError as error:
-        _say(f"cospike: {error.strerror or error}: {error.filename or 'no file named'}")
+        note(f"cospike: {error.strerror or error}: {error.filename or 'no file named'}")
         sys.exit(2)
     except KeyboardInterrupt as error:
-        _say(f"cospike: interrupted. {error}" if str(error) else "cospike: interrupted.")
+        note(f"cospike: interrupted. {error}" if str(error) else "cospike: interrupted.")
         sys.exit(130)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

@@ -13,21 +13,17 @@ import numpy as np
 from cospike import runs
 from cospike._errors import InputError
 from cospike._files import format_json
-from cospike.associations import Association, associate
-from cospike.attributes import attribute_kind, measure_attributes
+from cospike.associations import WORTH_A_NAME, Association, associate
+from cospike.attributes import measure_attributes
 from cospike.codes import Codes
 from cospike.factors import Factor
-from cospike.held_out import MAX_COLUMNS
+from cospike.held_out import kept_attributes
 from cospike.intervals import Estimate
-from cospike.interventions import AttributeChange, Intervention, Measure, intervene, within_class_spread
+from cospike.interventions import AttributeChange, Intervention, intervene, within_class_spread
 from cospike.kinds import OWN_KINDS
-from cospike.matching import Reading, Stability, stability
 from cospike.metrics import Measurement
 from cospike.model import SparseVAE
 from cospike.references import read_references
-
-WORTH_A_NAME = 0.3
-"""|rho|, or the size of a change in standard deviations, from which a latent is named after an attribute."""
 
 _TARGETED = (
     "probability of the true class that a supervised network loses once a latent is off, in samples of the classes "
@@ -52,11 +48,12 @@ def gather_evidence(run: Path, model: SparseVAE, codes: Codes, factors: Sequence
         factors: `explain` of them.
     """
     references = read_references(run, model.shape, codes.n_classes)
+    kind = kept_attributes(runs.read_config(run)["data"]["name"], model.shape)
     found = intervene(
         model,
         codes,
         factors,
-        measure=_measure_of(runs.read_config(run)["data"]["name"], model.shape),
+        measure=partial(measure_attributes, kind=kind, cache=False) if kind else None,
         predict=references.classifier.predict_probs if references else None,
         scales=_spreads(run, codes),
     )
@@ -87,44 +84,6 @@ def names_of_latents(run: Path, codes: Codes) -> dict[int, Association]:
     return best
 
 
-def held_out_codes(run: Path, *, like: Path | None = None) -> Codes:
-    """The codes of the held-out samples of a run, which must be those of the run ``like``, if one is given.
-
-    Raises:
-        InputError: if the two were trained on other data, or on another split of them.
-    """
-    mine, theirs = (runs.read_config(folder)["data"].get("fingerprint") for folder in (run, like or run))
-    if mine != theirs:
-        raise InputError(
-            f"{run} must be trained on the data of {like}, split alike, got other data. A set that comes without a "
-            "split is split by --seed: give both runs one --split-seed."
-        )
-    (codes,) = runs.read_codes(run, ("test",))
-    return codes
-
-
-def seeds_of(run: Path) -> tuple[Any, Any]:
-    """Of the weights, and of the order of the data."""
-    config = runs.read_config(run)
-    return config["model"].get("seed"), config["training"].get("seed")
-
-
-def stability_of(run: Path, seeds: Sequence[Path]) -> Stability:
-    """How much of a run comes back in runs with other seeds, on the same held-out samples.
-
-    Raises:
-        InputError: if a run is of other data, or was trained with the seed of ``run``.
-    """
-    readings = [Reading(held_out_codes(folder, like=run), runs.load(folder)) for folder in (run, *seeds)]
-    for folder in seeds:
-        if seeds_of(folder) == seeds_of(run):
-            raise InputError(
-                f"{folder} must be trained with another seed than {run}, got the same: it would say that everything "
-                "comes back. Train it with another --seed."
-            )
-    return stability(readings)
-
-
 def _spreads(run: Path, codes: Codes) -> dict[str, float] | None:
     """How much each attribute varies within a class, in the held-out data."""
     if not (run / "attributes.npz").is_file():
@@ -149,7 +108,7 @@ def columns_of(evidence: Evidence) -> dict[int, dict[str, str | float]]:
     """What `factors.csv` says of each latent: names of columns and cells."""
     rows: dict[int, dict[str, str | float]] = {}
     for latent, one in evidence.interventions.items():
-        association, change = evidence.associations.get(latent), next(iter(one.changes), None)
+        association, change = evidence.associations.get(latent), one.named
         rows[latent] = {
             "goes_with": association.attribute if association else "",
             "rho": association.rho if association else "",
@@ -203,11 +162,3 @@ def _estimate(ends: list[float | None]) -> Estimate:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _measure_of(name: str, shape: tuple[int, ...]) -> Measure | None:
-    """How what the model draws is measured: as the held-out samples were."""
-    kind = attribute_kind(name, shape)
-    if kind is None or (kind == "columns" and shape[0] > MAX_COLUMNS):
-        return None
-    return partial(measure_attributes, kind=kind, cache=False)

@@ -78,7 +78,7 @@ def explain(
         )
     kinds, used, sure = latent_kinds(codes, threshold), uses(codes, threshold), decided_uses(codes, threshold)
     active, probs = codes.active(threshold), codes.class_means(codes.active(threshold))
-    ends = wilson_interval(probs, codes.class_counts()[:, None])
+    z, ends = codes.values(active), wilson_interval(probs, codes.class_counts()[:, None])
     rng, present = np.random.default_rng(seed), codes.class_counts() > 0
     factors = []
     for latent in range(codes.n_latents):
@@ -102,7 +102,7 @@ def explain(
                 lift=gain.value,
                 lift_low=gain.low,
                 lift_high=gain.high,
-                effect=_effect(model, codes.values(active), latent, rng.permutation(on)[:_SAMPLES_PER_EFFECT]),
+                effect=_effect(model, z, latent, rng.permutation(on)[:_SAMPLES_PER_EFFECT]),
                 low=float(low),
                 high=float(high),
             )

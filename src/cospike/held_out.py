@@ -8,14 +8,12 @@ import torch
 from cospike import runs
 from cospike._files import write_atomic
 from cospike._types import UNLABELLED
-from cospike.attributes import attribute_kind, measure_attributes
+from cospike.attributes import AttributeKind, attribute_kind, measure_attributes
 from cospike.codes import Codes
 from cospike.data import Dataset
 from cospike.references import measure_references
 
-MAX_COLUMNS = 200
-"""Columns of a table that are attributes: more are more correlations than a report can wait for."""
-
+_MAX_COLUMNS = 200  # of a table, as attributes: more are more correlations than a report can wait for
 _PREVIEWS_PER_CLASS = 8
 
 
@@ -27,13 +25,18 @@ def save_held_out(run: Path, data: Dataset, codes: Codes) -> None:
         data: what was trained on.
         codes: of its test rows.
     """
-    kind = attribute_kind(data.name, data.shape)
-    if kind and (kind != "columns" or data.shape[0] <= MAX_COLUMNS):
+    if kind := kept_attributes(data.name, data.shape):
         runs.save_arrays(run, "attributes.npz", measure_attributes(data.test.x.numpy(), kind=kind))
     if references := measure_references(data):
         write_atomic(run / "references.safetensors", references.to_bytes())
     rows = _preview_rows(codes)
     runs.save_arrays(run, "previews.npz", {"index": rows, "x": data.test.x[torch.from_numpy(rows)].numpy()})
+
+
+def kept_attributes(name: str, shape: tuple[int, ...]) -> AttributeKind | None:
+    """What a run keeps of the attributes of its samples, and measures on what it draws; None for none."""
+    kind = attribute_kind(name, shape)
+    return None if kind == "columns" and shape[0] > _MAX_COLUMNS else kind
 
 
 def _preview_rows(codes: Codes) -> np.ndarray:

@@ -16,13 +16,13 @@ from cospike._errors import InputError
 from cospike._files import write_atomic
 from cospike.attributes import UNITS, attribute_kind
 from cospike.evaluation import read_evidence, read_metrics
-from cospike.evidence import WORTH_A_NAME, seeds_of, stability_of
 from cospike.interventions import Intervention
 from cospike.kinds import KINDS
 from cospike.matching import STABLE, Stability
 from cospike.metrics import Measurement, is_earned
 from cospike.references import read_references
 from cospike.report_figures import RunView
+from cospike.seeds import differ_in_seed, stability_of
 
 _NEEDED = {"active_per_sample", "latents_in_use", "neg_elbo"}  # every run has these
 
@@ -63,26 +63,17 @@ def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
         view = RunView.read(run)
         columns = [_Column.read(Path(folder)) for folder in (run, *compare)]
         with plots.style():
-            html = _render(run, view, columns, _stability(run, view, [Path(folder) for folder in compare]))
+            html = _render(run, view, columns, _stability(run, compare))
         write_atomic(run / "report.html", html)
     except OSError as error:
         raise InputError(f"Cannot write the report of {run}: {error.strerror}.") from error
     return run / "report.html"
 
 
-def _stability(run: Path, view: RunView, others: Sequence[Path]) -> Stability | None:
+def _stability(run: Path, others: Sequence[str | Path]) -> Stability | None:
     """How much comes back in those runs that differ in their seed alone; None if there are none."""
-    alike = [other for other in others if _but_seeds(runs.read_config(other)) == _but_seeds(view.config)]
-    seeds = [other for other in alike if seeds_of(other) != seeds_of(run)]
+    seeds = [Path(other) for other in others if differ_in_seed(run, Path(other))]
     return stability_of(run, seeds) if seeds else None
-
-
-def _but_seeds(config: dict[str, Any]) -> list[Any]:
-    """What two runs with other seeds have in common: the same model, objective and training, on the same rows."""
-    parts: list[Any] = [config["objective"], config["data"].get("fingerprint")]
-    return [
-        {name: value for name, value in config[part].items() if name != "seed"} for part in ("model", "training")
-    ] + parts
 
 
 def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Stability | None) -> str:
@@ -130,7 +121,7 @@ def _shown_changes(interventions: Mapping[int, Intervention], view: RunView) -> 
     units = UNITS.get(attribute_kind(view.config["data"]["name"], view.model.shape) or "", {})
     texts = {}
     for latent, one in interventions.items():
-        if one.changes and (change := one.changes[0]).size >= WORTH_A_NAME:
+        if change := one.named:
             value = (change.sweep if change.by_sweep else change.on).value
             sign = "\N{LEFT RIGHT ARROW} " if change.by_sweep else "+" if value > 0 else "\N{MINUS SIGN}"
             unit = units.get(change.attribute, "")

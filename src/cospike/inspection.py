@@ -9,9 +9,9 @@ from cospike import runs
 from cospike._errors import InputError
 from cospike.class_views import Score, measure_disentanglement
 from cospike.evaluation import Evaluation, evaluate
-from cospike.evidence import held_out_codes, stability_of
 from cospike.families import Sharing, group_sharing
 from cospike.matching import Stability
+from cospike.seeds import held_out_codes, stability_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,13 @@ from jaxtyping import Bool, Float, Int, Real
 
 from cospike._errors import InputError
 from cospike._types import UNLABELLED, Labels
+from cospike.associations import WORTH_A_NAME
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.factors import Factor
 from cospike.intervals import UNKNOWN, Estimate, bounded_mean_interval, difference, mean_interval
 from cospike.kinds import uses
+from cospike.splits import in_turns
 
 Measure: TypeAlias = Callable[[Float[np.ndarray, "sample *event"]], Mapping[str, Real[np.ndarray, " sample"]]]
 """From observations to attributes by name, as `cospike.measure_attributes`."""
@@ -89,6 +91,11 @@ class Intervention:
     other_loss: Estimate
     targeted: Estimate
     given: Estimate
+
+    @property
+    def named(self) -> AttributeChange | None:
+        """The attribute that it changes most, if that is worth a name: from .3 standard deviations."""
+        return self.changes[0] if self.changes and self.changes[0].size >= WORTH_A_NAME else None
 
 
 def intervene(
@@ -233,17 +240,18 @@ def _judged(scene: _Scene, found: Sequence[Intervention], predict: Predict) -> I
         owners = scene.used[:, one.latent]
         own = owners[labels]
         active = z[:, one.latent] != 0
+        lacks = ~own & ~active
         lost = np.zeros(len(rows))  # where it is off already, switching it off changes nothing
         if active.any():
             off = _predicted(scene, predict, scene.with_latent(rows[active], one.latent, 0.0))
-            lost[active] = (before[truth][active]) - off[np.arange(len(off)), labels[active]]
+            lost[active] = before[truth][active] - off[np.arange(len(off)), labels[active]]
         loss, other_loss = bounded_mean_interval(lost[own]), bounded_mean_interval(lost[~own])
         yield replace(
             one,
             loss=loss,
             other_loss=other_loss,
             targeted=difference(loss, other_loss),
-            given=_given(scene, predict, rows[~own & ~active], one.latent, owners, rng),
+            given=_given(scene, predict, rows[lacks], before[lacks], one.latent, owners, rng),
         )
 
 
@@ -251,6 +259,7 @@ def _given(
     scene: _Scene,
     predict: Predict,
     rows: Int[np.ndarray, " row"],
+    before: Float[np.ndarray, "row class"],
     latent: int,
     owners: Bool[np.ndarray, " class"],
     rng: np.random.Generator,
@@ -259,16 +268,14 @@ def _given(
     if not len(rows) or not len(values):
         return UNKNOWN
     after = _predicted(scene, predict, scene.with_latent(rows, latent, rng.choice(values, len(rows))))
-    before = _predicted(scene, predict, scene.z[rows])
     return bounded_mean_interval(np.clip((after - before)[:, owners].sum(axis=1), -1, 1))
 
 
 def _balanced_rows(scene: _Scene) -> Int[np.ndarray, " row"]:
-    """Labelled samples, if there are any, as many of each class as of the others while there are."""
-    labels, rng = scene.codes.labels, np.random.default_rng(scene.seed)
-    groups = np.unique(labels[labels != UNLABELLED]) if scene.codes.class_counts().any() else np.array([UNLABELLED])
-    each = max(2, N_BALANCED // len(groups))
-    return np.sort(np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:each] for label in groups]))
+    """Labelled samples, if there are any, the classes as equally as can be."""
+    labels = scene.codes.labels
+    rows = np.flatnonzero(labels != UNLABELLED) if scene.codes.class_counts().any() else np.arange(len(labels))
+    return np.sort(rows[in_turns(labels[rows], np.random.default_rng(scene.seed))[:N_BALANCED]])
 
 
 def _predicted(scene: _Scene, predict: Predict, z: Float[np.ndarray, "row latent"]) -> Float[np.ndarray, "row class"]:

@@ -36,14 +36,15 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
 from cospike._errors import InputError
-from cospike._types import Labels, SampleLatent
+from cospike._types import SampleLatent
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.kinds import GLOBAL_KINDS, latent_kinds
+from cospike.splits import in_turns
 
 STABLE = 0.85
 """Similarity from which a latent has come back: where judges begin to take two factors for one (Lorenzo-Seva and ten
@@ -63,12 +64,12 @@ class Reading:
     The split of a run may depend on its seed, and so may the codes that it saved: encode one split with every model.
 
     Attributes:
+        model: what the codes come from, or its function from codes to data.
         codes: of the samples.
-        decode: the model that they come from, or its function from codes to data.
     """
 
+    model: HasDecoder | Decode
     codes: Codes
-    decode: HasDecoder | Decode
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,8 @@ def match_latents(first: Reading, second: Reading, *, threshold: float = ACTIVE_
             their model, or outputs differ in shape.
 
     >>> values = np.array([[0.0, 2.0], [1.0, 0.0], [3.0, 1.0]])
-    >>> first = Reading(Codes.from_values(values), lambda z: z)
-    >>> second = Reading(Codes.from_values(-values[:, ::-1]), lambda z: -z[:, ::-1])
+    >>> first = Reading(lambda z: z, Codes.from_values(values))
+    >>> second = Reading(lambda z: -z[:, ::-1], Codes.from_values(-values[:, ::-1]))
     >>> [(row.latent, row.partner, round(row.similarity, 6)) for row in match_latents(first, second).matches]
     [(0, 1, 1.0), (1, 0, 1.0)]
     """
@@ -236,8 +237,8 @@ def effect_similarities(
 
 def _cosines(runs: Sequence[Reading], threshold: float, seed: int) -> Float[np.ndarray, "any_latent any_latent"]:
     """Of the changes of all latents of all runs, one run after another."""
-    rows = _deal(runs[0].codes.labels, seed)[:_SAMPLES]
-    decoders = [decoder_of(run.decode) for run in runs]
+    rows = in_turns(runs[0].codes.labels, np.random.default_rng(seed))[:_SAMPLES]
+    decoders = [decoder_of(run.model) for run in runs]
     values = [run.codes.select(rows).values(run.codes.active(threshold)[rows]).astype(float) for run in runs]
     shapes = [decode(z[:1]).shape[1:] for decode, z in zip(decoders, values, strict=True)]
     if len(set(shapes)) > 1:
@@ -265,15 +266,6 @@ def _changes(decode: Decode, z: SampleLatent) -> Float[np.ndarray, "latent chang
     return changes.reshape(z.shape[1], -1)
 
 
-def _deal(labels: Labels, seed: int) -> Int[np.ndarray, " sample"]:
-    """All samples in an order that deals one of each class before any class has its second."""
-    shuffled = np.random.default_rng(seed).permutation(len(labels))
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
-    turn = np.arange(len(labels)) - np.repeat(starts, sizes)
-    return np.asarray(by_class[np.argsort(turn, kind="stable")])
-
-
 def _mean(scores: Sequence[float]) -> float:
     """Of those that are defined; NaN if none is."""
     defined = [score for score in scores if not np.isnan(score)]
@@ -285,7 +277,7 @@ def _check(runs: Sequence[Reading], of: str) -> None:
     if not len(first):
         raise InputError(f"Readings of {of} must be of one or more samples, got none. Encode a held-out split.")
     for run in runs:
-        codes, n_latents = run.codes, getattr(run.decode, "n_latents", run.codes.n_latents)
+        codes, n_latents = run.codes, getattr(run.model, "n_latents", run.codes.n_latents)
         if not np.array_equal(codes.labels, first.labels) or codes.class_names != first.class_names:
             raise InputError(
                 f"Readings of {of} must be of the same {len(first)} samples, got {len(codes)} or other labels or "

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from cospike._types import Labels
+from cospike.splits import in_turns
 
 N_NEIGHBOURS = 10
 N_DRAWS = 5
@@ -80,18 +81,9 @@ def few_labels_accuracy(train: Rows, held_out: Rows, *, n_labels: int, seed: int
         Mean over `N_DRAWS` draws of the rows, and its standard error over the draws.
     """
     rng = np.random.default_rng(seed)
-    order = [_class_by_class(train.labels, rng)[:n_labels] for _ in range(N_DRAWS)]
+    order = [in_turns(train.labels, rng)[:n_labels] for _ in range(N_DRAWS)]
     scores = [logistic_accuracy(train.select(rows), held_out) for rows in order]
     return float(np.mean(scores)), float(np.std(scores, ddof=1) / N_DRAWS**0.5)
-
-
-def _class_by_class(labels: Labels, rng: np.random.Generator) -> np.ndarray:
-    """All rows in an order that deals one of each class before any class has its second."""
-    shuffled = rng.permutation(len(labels))
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
-    turn = np.arange(len(labels)) - np.repeat(starts, sizes)
-    return np.asarray(by_class[np.argsort(turn, kind="stable")])
 
 
 def _logistic(**settings: Any) -> Any:

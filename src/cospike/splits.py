@@ -1,4 +1,4 @@
-"""Which rows are held out: drawn by a seed, in proportion to every class. Arrays only."""
+"""Which rows are taken: held out in proportion to every class, or in turns, one of each class. Arrays only."""
 
 from collections.abc import Sequence
 
@@ -28,3 +28,16 @@ def deal(y: Integer[np.ndarray, " sample"], sizes: Sequence[int], *, seed: int) 
         parts.append(rng.permutation(rest[taken]))
         rest = np.delete(rest, taken)
     return [*parts, rng.permutation(rest)]
+
+
+def in_turns(labels: Integer[np.ndarray, " sample"], rng: np.random.Generator) -> Int[np.ndarray, " row"]:
+    """All rows in an order that takes one of each class before any class has its second.
+
+    >>> 3 in in_turns(np.array([7, 7, 7, 8]), np.random.default_rng(0))[:2]
+    True
+    """
+    shuffled = rng.permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
+    turn = np.arange(len(labels)) - np.repeat(starts, sizes)
+    return np.asarray(by_class[np.argsort(turn, kind="stable")])

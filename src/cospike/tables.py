@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cospike.class_views import Score
-from cospike.evidence import WORTH_A_NAME, Evidence
+from cospike.evidence import Evidence
 from cospike.factors import Factor
 from cospike.families import Sharing
 from cospike.inspection import Inspection
@@ -113,9 +113,9 @@ def _print_factors(factors: Sequence[Factor], evidence: Evidence, stability: Sta
 
 def _change(one: Intervention | None) -> str:
     """The attribute that a latent changes most: by its range, or by being switched on."""
-    if one is None or not one.changes or one.changes[0].size < WORTH_A_NAME:
+    change = one.named if one else None
+    if change is None:
         return "-"
-    change = one.changes[0]
     if change.by_sweep:
         return f"{change.attribute} ↔ {abs(change.sweep.value):.2g}"
     return f"{change.attribute} {change.on.value:+.2g}"
