@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from cospike import matching
+from cospike import exchanges, matching
 from cospike._errors import InputError
 from cospike.codes import Codes
 from cospike.kinds import latent_kinds
-from cospike.matching import Match, Matching, Reading, match_latents, stability
+from cospike.matching import STABLE, Match, Matching, Reading, effect_similarities, match_latents, stability
 
 N, N_LATENTS, N_OUTPUTS = 400, 8, 30
 LABELS = np.arange(N) % 4
@@ -22,7 +22,7 @@ KINDS = ["always-on", "group", *["class-specific"] * 4, "occasional", "dead"]
 
 def make_reading(z, weights, labels=LABELS, *, decode=None) -> Reading:
     """A run whose decoder is linear, and whose latents are off exactly where z is 0."""
-    codes = Codes.from_values(z, labels, class_names=tuple("abcd"))
+    codes = Codes.from_values(z, labels, class_names=tuple("abcd") if max(labels) < 4 else None)
     return Reading((lambda z: z @ weights) if decode is None else decode, codes)
 
 
@@ -120,33 +120,68 @@ def test_latents_that_are_always_on_are_told_apart_by_their_values():
     assert found.same_kind == 1
 
 
-def test_a_part_of_a_split_latent_is_as_similar_as_the_root_of_its_share():
-    z = np.where(LABELS < 2, 1.0, 0.0)[:, None]
-    most = (LABELS == 0) | (np.arange(N) % 100 < 28) & (LABELS < 2)  # 100 + 28 of 200: .64
-    parts = np.hstack([np.where(most, 0, z[:, 0])[:, None], np.where(most, z[:, 0], 0)[:, None]])
-    effect = np.ones((1, N_OUTPUTS))
-    split = make_reading(parts, np.repeat(effect, 2, axis=0))
-    [row] = match_latents(make_reading(z, effect), split).matches
+def test_a_latent_divided_by_classes_is_as_similar_to_a_part_as_the_root_of_its_share():
+    labels = np.arange(2_000) % 4
+    z = np.random.default_rng(10).normal(2, 1, size=(2_000, 1)) * (labels < 3)[:, None]
+    parts = np.hstack([z * (labels == 2)[:, None], z * (labels < 2)[:, None]])
+    whole = make_reading(z, np.ones((1, N_OUTPUTS)), labels)
+    split = make_reading(parts, np.ones((2, N_OUTPUTS)), labels)
+    [row] = match_latents(whole, split).matches
     assert row.partner == 1
-    assert row.similarity == pytest.approx(np.sqrt(most.sum() / 200))
-    back = match_latents(split, make_reading(z, effect)).matches
-    assert [back[0].partner, back[1].partner] == [None, 0]
+    assert row.similarity == pytest.approx(np.sqrt(2 / 3), abs=0.02)
+    assert [one.partner for one in match_latents(split, whole).matches] == [None, 0]
+    rest = effect_similarities([whole, split])[0, 1][0, 0]
+    assert row.similarity**2 + rest**2 == pytest.approx(1)
+
+
+def test_to_draw_the_same_class_is_not_to_vary_it_alike():
+    """Bars that stand where the sample leans, drawn by one latent, whose value makes them wider, or brighter."""
+    rng, place = np.random.default_rng(11), np.arange(40)
+    lean, size, unrelated = rng.normal(0, 2, N), rng.normal(3, 0.5, N), rng.normal(3, 0.5, N)
+    own = LABELS == 0
+
+    def run(values, draw):
+        def decode(z):
+            on, width, light = z[:, 1] != 0, *draw(z[:, 1:])
+            bar = light / (1 + np.exp(2 * (np.abs(place - 20 - z[:, :1]) - width)))
+            return np.where(on[:, None], bar, 0.0)
+
+        return make_reading(np.stack([lean, np.where(own, values, 0)], axis=1), None, decode=decode)
+
+    wide = lambda z: (1 + 2 * z, 1.0)  # noqa: E731
+    first = run(size, wide)
+    same = run(-3 * size, lambda z: wide(-z / 3))
+    others = [run(unrelated, wide), run(unrelated, lambda z: (7.0, z / 3))]
+    for other in (same, *others):
+        assert naive_similarity(first, other, give_others=False)[1, 1] > STABLE, (
+            "switching off does not tell them apart"
+        )
+    assert similarities(first, same)[1] == pytest.approx(1)
+    for other in others:
+        assert effect_similarities([first, other])[0, 1][1, 1] < 0.25  # of a hundred samples, 0 ± .1
+    never = run(np.full(N, 3.0), wide)
+    assert match_latents(first, never).matches[1].partner is None
+    assert match_latents(never, never).matches[1] == Match(1, None, 0.0, "class-specific", None)
 
 
 # --- the figures themselves
 
 
-def naive_similarity(first, second) -> np.ndarray:
-    """By the definition, a sample and a latent at a time."""
+PAIRS = np.repeat(np.arange(30), 2)
+"""Classes of two samples, so that the other sample of a class is known."""
+
+
+def naive_similarity(first, second, *, give_others=True) -> np.ndarray:
+    """By the definition, a sample and a latent at a time; or of what switching off changes."""
 
     def changes(run):
         z = run.codes.values()
         rows = np.zeros((z.shape[1], len(z), run.model(z[:1]).size))
         for latent in range(z.shape[1]):
             for n in range(len(z)):
-                off = z[n].copy()
-                off[latent] = 0
-                rows[latent, n] = (run.model(z[n : n + 1]) - run.model(off[None])).ravel()
+                given = z[n].copy()
+                given[latent] = z[n + 1 if n % 2 == 0 else n - 1, latent] if give_others else 0
+                rows[latent, n] = (run.model(z[n : n + 1]) - run.model(given[None])).ravel()
         return rows.reshape(z.shape[1], -1)
 
     cosines = np.zeros((first.codes.n_latents, second.codes.n_latents))
@@ -165,7 +200,7 @@ def test_similarity_and_partners_are_as_defined(seed):
     mixed = z[:, :4] + rng.normal(0, 0.5, (60, 4)) * (z[:, :4] != 0)
     weights = rng.normal(size=(5, 12))
     runs = [
-        make_reading(code, w, LABELS[:60], decode=lambda z, w=w: expit(z @ w - 1).reshape(-1, 1, 3, 4))
+        make_reading(code, w, PAIRS, decode=lambda z, w=w: expit(z @ w - 1).reshape(-1, 1, 3, 4))
         for code, w in [(z, weights), (mixed, weights[:4] + rng.normal(0, 0.7, (4, 12)))]
     ]
     expected = naive_similarity(*runs)
@@ -179,12 +214,18 @@ def test_similarity_and_partners_are_as_defined(seed):
     assert all(row.partner is None or row.partner_kind == partner_kinds[row.partner] for row in found)
 
 
-def test_of_a_linear_decoder_it_is_the_cosine_of_values_times_that_of_directions():
-    rng = np.random.default_rng(5)
-    (z, other), (weights, turned) = rng.normal(size=(2, N, 1)), rng.normal(1, 1, (2, 1, N_OUTPUTS))
+def test_of_a_linear_decoder_it_is_the_correlation_within_classes_times_the_cosine_of_directions():
+    """Whatever the means of the classes are."""
+    rng, n = np.random.default_rng(5), 2_000
+    labels, (z, other) = np.arange(n) % 4, rng.normal(size=(2, n, 1))
+    weights, turned = rng.normal(1, 1, (2, 1, N_OUTPUTS))
     other += z
-    cosines = [float(a @ b / np.sqrt(a @ a * (b @ b))) for a, b in [(z[:, 0], other[:, 0]), (weights[0], turned[0])]]
-    assert similarities(make_reading(z, weights), make_reading(other, turned))[0] == pytest.approx(np.prod(cosines))
+    cosine = float(weights[0] @ turned[0] / np.sqrt(weights[0] @ weights[0] * (turned[0] @ turned[0])))
+    means = rng.normal(0, 9, (2, 4, 1))
+    first, second = (
+        make_reading(v + m[labels], w, labels) for v, m, w in zip((z, other), means, (weights, turned), strict=True)
+    )
+    assert similarities(first, second)[0] == pytest.approx(cosine / np.sqrt(2), abs=0.04)
 
 
 def test_many_small_passes_are_one_large_one(monkeypatch):
@@ -192,24 +233,24 @@ def test_many_small_passes_are_one_large_one(monkeypatch):
     runs = [make_reading(z[few], WEIGHTS, LABELS[few]) for z in (Z, Z + noise * (Z != 0))]
     at_once = similarities(*runs)
     for numbers in (7 * 2 * N_LATENTS * N_OUTPUTS, 1):
-        monkeypatch.setattr(matching, "_NUMBERS_AT_ONCE", numbers)
+        monkeypatch.setattr(exchanges, "_NUMBERS_AT_ONCE", numbers)
         assert similarities(*runs) == pytest.approx(at_once)
 
 
 def test_of_many_samples_a_share_is_decoded_and_rare_classes_keep_theirs():
     rng, decoded = np.random.default_rng(7), []
     labels = rng.permutation(np.where(np.arange(20_000) < 12, 3, np.arange(20_000) % 3))
-    z = np.stack([rng.normal(size=20_000), np.where(labels == 3, 1.0, 0)], axis=1)
+    z = np.stack([rng.normal(size=20_000), np.where(labels == 3, rng.normal(size=20_000), 0)], axis=1)
 
     def decode(z):
         decoded.append(len(z))
         return z @ WEIGHTS[:2]
 
     first, second = make_reading(z, None, labels, decode=decode), make_reading(z, WEIGHTS[:2], labels)
-    for seed in range(8):  # by chance, three in four would have none of the rare class
+    for seed in range(8):  # by chance, one in three would have none of the rare class, and as many a single one
         decoded.clear()
         assert similarities(first, second, seed=seed) == pytest.approx({0: 1, 1: 1})
-        assert sum(decoded) <= 1 + 3 * 500
+        assert sum(decoded) <= 1 + 3 * 2_000
     noisy = make_reading(z + rng.normal(size=z.shape) * (z != 0), WEIGHTS[:2], labels)
     assert similarities(first, noisy) == similarities(first, noisy)
     assert similarities(first, noisy)[0] != similarities(first, noisy, seed=1)[0]

@@ -1,28 +1,29 @@
 """`match_latents()` and `stability()`: which latents of one run come back in another, and which are accidents.
 
 Two trainings order their latents differently, and flip their signs. What a latent does is free of that: with z the code
-of sample n and z∖i the same code with latent i off (exactly 0),
+of sample n, and m(n) another sample of the same class, the same for all latents and runs,
 
-    Δ_i(n) = decode(z(n)) − decode(z(n)∖i),
+    Δ_i(n) = decode(z(n)) − decode(z(n) with z_i(m(n)) in place of z_i(n)),
 
-the signed change of the output, which is 0 where the latent is off already. Two latents are as similar as their
-changes, taken together over the samples, are parallel:
+the signed change of the output where latent i alone takes the value that it has in m(n), 0 (off) being one; it is 0
+where the two are equal. Two latents are as similar as their changes, taken together over the samples, are parallel:
 
     similarity(i, j) = max(0, Σ_n Δ_i(n)·Δ_j(n) / √(Σ_n |Δ_i(n)|² Σ_n |Δ_j(n)|²)).
 
-This cosine is Tucker's coefficient of congruence, of effects on samples instead of loadings on variables, and needs no
-second figure beside it. Latents that are on in other samples have no common terms; of those that are on in the same
-ones the effects decide, sample by sample; those that are always on, of which active sets say nothing, are told apart by
-when they push which way; opposite changes are unlike; and a latent that was split over its samples is as similar to a
-part as the root of the part's share of the squared change. Of a linear decoder it is the cosine of the values times
-that of the directions. How often a latent is on does not count beyond that: partners chosen by active sets (Jaccard)
-are of one kind all but by construction, and the Rand index below would say nothing.
+This cosine is Tucker's coefficient of congruence, of effects on samples instead of loadings on variables. Of a linear
+decoder it is the cosine of the directions times the correlation of the values within classes. A latent whose classes
+were divided between two is as similar to one of them as the root of its share of the squared change.
 
-One-to-one partners are those with the highest sum of squared similarities (the assignment problem): the square is the
-share of the change that two latents have in common, and without it two poor pairs displace a good one and what is left,
-as .44 + .41 > .68. Everyone gets the best partner that is left, so that low similarities mean nothing. High ones of
-class-specific latents may say only that both draw their class: most of what such a latent does is the same in all
-samples. Low ones of several latents that are always on may say only that they came back rotated among themselves.
+Latents are not switched off: what a latent of one class changes then is first of all that the class is drawn no more,
+as for any latent that draws the class, sample by sample too, since all that is drawn leans as the sample does. Values
+that are shuffled within the class have a similarity of 0 but for noise (design page 10). So a latent that never varies
+within a class has no partner: nothing tells it from others that draw the class.
+
+How often a latent is on does not count: partners chosen by active sets (Jaccard) are of one kind all but by
+construction, and the Rand index below would say nothing. One-to-one partners are those with the highest sum of squared
+similarities (the assignment problem): the square is the share of the change that two latents have in common, and
+without it two poor pairs displace a good one, as .44 + .41 > .68. Everyone gets the best partner that is left, so that
+low similarities mean nothing; of latents that are always on, they may have rotated among themselves.
 
 Sources: Lorenzo-Seva and ten Berge, Tucker's Congruence Coefficient as a Meaningful Index of Factor Similarity,
 Methodology 2006; Kuhn, The Hungarian Method for the Assignment Problem, Naval Research Logistics Quarterly 1955; Paulo
@@ -40,21 +41,20 @@ from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
 from cospike._errors import InputError
-from cospike._types import SampleLatent
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
+from cospike.exchanges import cosines_of_exchanges, others_of_the_class
 from cospike.kinds import GLOBAL_KINDS, latent_kinds
 from cospike.splits import in_turns
 
 STABLE = 0.85
 """Similarity from which a latent has come back: where judges begin to take two factors for one (Lorenzo-Seva and ten
-Berge 2006, who call .85 … .94 fair, and more equal)."""
+Berge 2006, who call .85 … .94 fair, and more equal). They judged loadings; of changes it is taken over, not tested."""
 
 ALIKE = 0.5
-"""Similarity from which the kinds of two partners are compared; below, they are what was left over."""
+"""Similarity from which the kinds of two partners are compared; below, they are what was left over: our convention."""
 
-_SAMPLES = 500
-_NUMBERS_AT_ONCE = 2**23  # 64 MiB of changes
+_SAMPLES = 2_000  # of fewer, chance makes similarities: design page 10 has how large
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,8 @@ class Match:
 
     Attributes:
         latent: its index.
-        partner: index in the second run; None if nothing there resembles it at all, or what does is taken.
-        similarity: of what the two do, 0 … 1; 0 without a partner.
+        partner: index in the second run; None if nothing there resembles it, or what does is taken, or it never varies.
+        similarity: of what the two vary within classes, 0 … 1; 0 without a partner.
         kind: one of `cospike.kinds.KINDS`.
         partner_kind: that of the partner; None without one.
     """
@@ -151,13 +151,14 @@ class Stability:
 
 
 def match_latents(first: Reading, second: Reading, *, threshold: float = ACTIVE_THRESHOLD, seed: int = 0) -> Matching:
-    """Pair the latents of two runs by what they do.
+    """Pair the latents of two runs by what they vary within the classes.
 
     Args:
         first: the run to be judged.
         second: another run, of as many latents or not, on the same samples.
         threshold: a latent is active where its active_probs are above it.
-        seed: of the 500 samples on which changes are measured, the classes as equally among them as can be.
+        seed: of the 2,000 samples on which changes are measured, the classes as equally among them as can be, and of
+            whose value each of them is given. Samples without a label count as a class.
 
     Raises:
         InputError: if there are no samples, the samples are not the same as far as labels can tell, codes are not of
@@ -237,33 +238,11 @@ def effect_similarities(
 
 def _cosines(runs: Sequence[Reading], threshold: float, seed: int) -> Float[np.ndarray, "any_latent any_latent"]:
     """Of the changes of all latents of all runs, one run after another."""
-    rows = in_turns(runs[0].codes.labels, np.random.default_rng(seed))[:_SAMPLES]
+    labels = runs[0].codes.labels
+    rows = in_turns(labels, np.random.default_rng(seed))[:_SAMPLES]
     decoders = [decoder_of(run.model) for run in runs]
     values = [run.codes.select(rows).values(run.codes.active(threshold)[rows]).astype(float) for run in runs]
-    shapes = [decode(z[:1]).shape[1:] for decode, z in zip(decoders, values, strict=True)]
-    if len(set(shapes)) > 1:
-        raise InputError(f"The runs must decode to outputs of one shape, got {shapes}. Take models of the same data.")
-    n_latents = sum(run.codes.n_latents for run in runs)
-    step = max(1, _NUMBERS_AT_ONCE // max(1, n_latents * int(np.prod(shapes[0]))))
-    products = np.zeros((n_latents, n_latents))
-    for start in range(0, len(rows), step):
-        now = slice(start, start + step)
-        changes = np.concatenate([_changes(decode, z[now]) for decode, z in zip(decoders, values, strict=True)])
-        products += changes @ changes.T
-    lengths = np.sqrt(np.diag(products))
-    scale = np.outer(lengths, lengths)
-    return np.asarray(np.clip(np.divide(products, scale, out=np.zeros_like(products), where=scale > 0), 0, 1))
-
-
-def _changes(decode: Decode, z: SampleLatent) -> Float[np.ndarray, "latent change"]:
-    """What switching each latent off takes from the output of every sample; 0 where it is off."""
-    latents, rows = np.nonzero(z.T)
-    off = z[rows]
-    off[np.arange(len(rows)), latents] = 0
-    outputs = decode(np.concatenate([z, off])).reshape(len(z) + len(rows), -1).astype(float)
-    changes = np.zeros((z.shape[1], len(z), outputs.shape[1]))
-    changes[latents, rows] = outputs[rows] - outputs[len(z) :]
-    return changes.reshape(z.shape[1], -1)
+    return cosines_of_exchanges(decoders, values, others_of_the_class(labels[rows]))
 
 
 def _mean(scores: Sequence[float]) -> float:

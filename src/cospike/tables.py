@@ -106,8 +106,7 @@ def _print_factors(factors: Sequence[Factor], evidence: Evidence, stability: Sta
             f"kinds of partners from a similarity of {ALIKE}: adjusted Rand index {ari}, over all pairs of runs"
         )
         console.print(
-            "comes back: cosine of what switching off changes; of a latent of one class it is high for any latent that "
-            "draws the class"
+            "comes back: cosine of the changes that another value of the latent makes, taken from a sample of the class"
         )
 
 
