@@ -66,20 +66,25 @@ def test_the_table_says_what_a_latent_goes_with_and_changes(trained, evaluation)
         assert rows[latent]["changes_sweep"] == (f"{one.named.sweep.value:.4f}" if one.named else "")
         assert (one.named is None) == (one.changes[0].size < 0.3)
         assert rows[latent]["targeted"] == f"{one.targeted.value:.4f}"
+        assert rows[latent]["control"] == f"{one.control.value:.4f}"
         association = evaluation.evidence.associations.get(latent)
         assert rows[latent]["goes_with"] == (association.attribute if association else "")
 
 
 def test_targeted_ablation_is_the_mean_of_what_serves_some_classes(evaluation):
     own = [
-        evaluation.evidence.interventions[factor.latent].targeted.value
+        evaluation.evidence.interventions[factor.latent]
         for factor in evaluation.factors
         if factor.kind in ("group", "class-specific")
     ]
-    if own:
-        assert evaluation.metrics["targeted_ablation"].value == pytest.approx(np.mean(own))
-    else:
-        assert "targeted_ablation" not in evaluation.metrics
+    for name, scores in (
+        ("targeted_ablation", [one.targeted.value for one in own]),
+        ("targeted_control", [one.control.value for one in own]),
+    ):
+        if np.isfinite(scores).any():
+            assert evaluation.metrics[name].value == pytest.approx(np.nanmean(scores))
+        else:
+            assert name not in evaluation.metrics
 
 
 def test_evidence_of_another_run_is_refused(trained, evaluation, tmp_path):
@@ -104,16 +109,25 @@ def test_a_run_without_a_latent_in_use_is_measured_and_remarked_on(tmp_path, cap
 
 def test_the_file_is_json_of_any_reader_and_what_is_not_known_is_null(tmp_path):
     change = AttributeChange("slant", Estimate(1.0, 0.5, 1.5), UNKNOWN, float("nan"))
-    one = Intervention(3, (change,), UNKNOWN, UNKNOWN, Estimate(0.2, 0.1, 0.3), UNKNOWN)
+    one = Intervention(3, (change,), UNKNOWN, UNKNOWN, Estimate(0.2, 0.1, 0.3), UNKNOWN, Estimate(0.1, 0.0, 0.2))
     text = format_interventions({3: one})
     (entry,) = json.loads(text, parse_constant=lambda name: pytest.fail(f"not JSON: {name}"))
     assert entry["loss"] == [None, None, None]
     (tmp_path / "interventions.json").write_text(text)
     back = read_interventions(tmp_path)[3]
     assert back.targeted == one.targeted
+    assert back.control == one.control
     assert back.changes[0].on == change.on
     assert math.isnan(back.changes[0].scale)
     assert asdict(back).keys() == asdict(one).keys()
+
+
+def test_a_file_from_before_there_were_controls_is_read(tmp_path):
+    one = Intervention(3, (), UNKNOWN, UNKNOWN, Estimate(0.2, 0.1, 0.3), UNKNOWN)
+    (entry,) = json.loads(format_interventions({3: one}))
+    del entry["control"]
+    (tmp_path / "interventions.json").write_text(json.dumps([entry]))
+    assert math.isnan(read_interventions(tmp_path)[3].control.value)
 
 
 @pytest.mark.parametrize(

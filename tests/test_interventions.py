@@ -88,6 +88,64 @@ def test_a_latent_is_targeted_if_its_own_classes_need_it_and_no_other_does():
         assert 0.3 < one.given.value < 0.7  # its value against that of the class's own
 
 
+@pytest.mark.parametrize("minds", [True, False])
+def test_the_control_is_what_any_change_of_that_size_does(minds):
+    """A latent that all have takes whole numbers; a change as large as that of an own latent, ½, ends on a half."""
+    on = (own_latents() > 0) & (np.arange(len(LABELS))[:, None] % 4 < 3)  # in three of four samples of its class
+    z = np.column_stack([on / 2, np.random.default_rng(2).integers(1, 4, len(on))])  # at 1 and 3, half find no way
+
+    def judge(x):
+        at_a_loss = minds * (np.abs(x[:, 4:] - x[:, 4:].round()) > 0.1)
+        return np.where(at_a_loss, 1 / N_CLASSES, by_share(x[:, :4]))
+
+    found = found_by_latent(lambda z: z, Codes.from_values(z, LABELS), predict=judge)
+    for latent in range(N_CLASSES):
+        assert found[latent].targeted.value == pytest.approx(0.75**2)
+        assert found[latent].control.value == pytest.approx(0.75**2 * minds, abs=0.006)
+        assert found[latent].control.low < 0.75**2 * minds < found[latent].control.high
+
+
+def test_the_control_changes_as_much_by_other_latents_within_what_they_show():
+    rng, seen = np.random.default_rng(3), []
+    z = np.column_stack(
+        [own_latents(), np.where(rng.random((400, 3)) < 0.8, rng.uniform(1, 4, (400, 3)) * [1, 3, 9], 0)]
+    )
+    codes = Codes.from_values(z, LABELS)
+
+    def judge(x):
+        seen.append(x)
+        return np.full((len(x), N_CLASSES), 1 / N_CLASSES)
+
+    found_by_latent(lambda z: z, codes, predict=judge)
+    before, off, other = seen[:3]
+    [latent] = np.flatnonzero((before != 0).sum(axis=0) - (off != 0).sum(axis=0) > 300)
+    x = before[before[:, latent] != 0]
+    moved = (other != x).any(axis=1)
+    assert moved.mean() > 0.3, "of the rest, none gets so far"
+    sizes = [np.linalg.norm(new[moved] - x[moved], axis=1) for new in (off, other)]
+    np.testing.assert_allclose(*sizes)
+    np.testing.assert_array_equal(other[:, latent], x[:, latent])
+    np.testing.assert_array_equal(other != 0, x != 0)
+    on = np.where(z != 0, z, np.nan)
+    assert ((other >= np.nanmin(on, axis=0) - 1e-9) | (other == 0)).all()
+    assert (other <= np.nanmax(on, axis=0) + 1e-9).all()
+    together = (other != x).sum(axis=1)[moved] == (x != 0).sum(axis=1)[moved] - 1
+    assert together.mean() > 0.97, "all that are on, but for one at the end of its range"
+    spread = np.abs(other - x)[moved & (x[:, 4:] != 0).all(axis=1)].mean(axis=0) / np.sqrt(np.nanmean(on**2, axis=0))
+    others = [place for place in (4, 5, 6) if place != latent]
+    assert spread[others[0]] == pytest.approx(spread[others[1]], rel=0.3), "in units of their size"
+
+
+def test_without_other_latents_that_can_change_as_much_there_is_no_control():
+    plain = found_by_latent(lambda z: z, Codes.from_values(own_latents(), LABELS), predict=by_share)
+    sometimes = own_latents() * (np.arange(len(LABELS))[:, None] % 4 < 3)
+    narrow = np.column_stack([sometimes, np.random.default_rng(4).uniform(1.0, 1.1, len(LABELS))])
+    unmoved = found_by_latent(lambda z: z[:, :4], Codes.from_values(narrow, LABELS), predict=by_share)
+    for found in (plain, unmoved):
+        assert all(found[latent].targeted.value > 0.4 for latent in range(4))
+        assert all(np.isnan(found[latent].control).all() for latent in range(4))
+
+
 def test_what_all_classes_use_targets_none():
     z = np.column_stack([own_latents(), np.ones(len(LABELS))])
     found = found_by_latent(lambda z: z[:, :4], Codes.from_values(z, LABELS), predict=by_share)

@@ -29,6 +29,10 @@ _TARGETED = (
     "probability of the true class that a supervised network loses once a latent is off, in samples of the classes "
     "that use it less in those of others; mean over group and class-specific latents"
 )
+_CONTROL = (
+    "the same of changes of the output that are as large, in the same samples, and made by the other latents that are "
+    "on there; mean over the same latents, as far as they can"
+)
 
 
 class Evidence(NamedTuple):
@@ -97,11 +101,18 @@ def _spreads(run: Path, codes: Codes) -> dict[str, float] | None:
 
 
 def measure_evidence(evidence: Evidence, factors: Sequence[Factor]) -> dict[str, Measurement]:
-    """How targeted the latents are that serve some classes only; nothing where that is not known."""
+    """How targeted the latents are that serve some classes only, and their controls, as far as these are known."""
     own = [factor.latent for factor in factors if factor.kind in OWN_KINDS]
-    scores = [evidence.interventions[latent].targeted.value for latent in own if latent in evidence.interventions]
-    known = [score for score in scores if math.isfinite(score)]
-    return {"targeted_ablation": Measurement(float(np.mean(known)), "fraction", "neither", _TARGETED)} if known else {}
+    found = [evidence.interventions[latent] for latent in own if latent in evidence.interventions]
+    told = (
+        ("targeted_ablation", [one.targeted.value for one in found], _TARGETED),
+        ("targeted_control", [one.control.value for one in found], _CONTROL),
+    )
+    return {
+        name: Measurement(float(np.mean(known)), "fraction", "neither", how)
+        for name, scores, how in told
+        if (known := [score for score in scores if math.isfinite(score)])
+    }
 
 
 def columns_of(evidence: Evidence) -> dict[int, dict[str, str | float]]:
@@ -118,6 +129,9 @@ def columns_of(evidence: Evidence) -> dict[int, dict[str, str | float]]:
             "targeted": one.targeted.value,
             "targeted_low": one.targeted.low,
             "targeted_high": one.targeted.high,
+            "control": one.control.value,
+            "control_low": one.control.low,
+            "control_high": one.control.high,
             "given": one.given.value,
         }
     return rows

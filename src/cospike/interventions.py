@@ -6,36 +6,31 @@ classes show; and samples of other classes that lack it are given a value of it.
 out, and a classifier that never saw a code judges it: *targeted* is a latent without which samples of its own classes
 are no longer taken for what they are, and those of other classes still are (after Karvonen et al., *Evaluating Sparse
 Autoencoders on Targeted Concept Erasure Tasks*, arXiv 2411.18895, where the latents of a concept are ablated together).
+Beside it stands its control, a change of the same size by other latents: `cospike.judging` has both.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Real
+from jaxtyping import Float, Int, Real
 
 from cospike._errors import InputError
-from cospike._types import UNLABELLED, Labels
+from cospike._types import Labels
 from cospike.associations import WORTH_A_NAME
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.factors import Factor
-from cospike.intervals import UNKNOWN, Estimate, bounded_mean_interval, difference, mean_interval
+from cospike.intervals import UNKNOWN, Estimate, mean_interval
+from cospike.judging import Predict, Scene, balanced_rows, judge
 from cospike.kinds import uses
-from cospike.splits import in_turns
 
 Measure: TypeAlias = Callable[[Float[np.ndarray, "sample *event"]], Mapping[str, Real[np.ndarray, " sample"]]]
 """From observations to attributes by name, as `cospike.measure_attributes`."""
 
-Predict: TypeAlias = Callable[[Float[np.ndarray, "sample *event"]], Float[np.ndarray, "sample class"]]
-"""From observations to P(class), in the order of the codes' class names."""
-
 N_SAMPLES = 32
 """Samples of a latent on whose outputs attributes are measured."""
-
-N_BALANCED = 500
-"""Samples on whose outputs the classifier is asked, the classes as equally as can be."""
 
 _VALUES_AT_ONCE = 2**24  # of outputs that are measured together
 
@@ -83,6 +78,8 @@ class Intervention:
         targeted: loss − other_loss; 1 where its own classes are not recognised without it, and no other is
             touched.
         given: how much probability the classes that use it win in samples of others that are given the latent.
+        control: what targeted would be of a change of the output that is as large, in the same samples, and made by the
+            other latents that are on there (`cospike.judging`); unknown where these cannot change it so much.
     """
 
     latent: int
@@ -91,6 +88,7 @@ class Intervention:
     other_loss: Estimate
     targeted: Estimate
     given: Estimate
+    control: Estimate = UNKNOWN
 
     @property
     def named(self) -> AttributeChange | None:
@@ -143,40 +141,15 @@ def intervene(
         )
     if not living:
         return ()
-    scene = _Scene(decoder_of(model), codes, codes.values(codes.active(threshold)), uses(codes, threshold), seed)
+    scene = Scene(decoder_of(model), codes, codes.values(codes.active(threshold)), uses(codes, threshold), seed)
     found = [Intervention(factor.latent, (), *[UNKNOWN] * 4) for factor in living]
     if predict is not None and codes.class_counts().any():
-        found = list(_judged(scene, found, predict))
+        verdicts = judge(scene, [one.latent for one in found], predict)
+        found = [replace(one, **verdict._asdict()) for one, verdict in zip(found, verdicts, strict=True)]
     if measure is not None:
         changes = _changes(scene, living, measure, scales)
         found = [replace(one, changes=changes[one.latent]) for one in found]
     return tuple(found)
-
-
-@dataclass(frozen=True, eq=False)
-class _Scene:
-    """What all start from."""
-
-    decode: Decode
-    codes: Codes
-    z: Float[np.ndarray, "sample latent"]
-    used: Bool[np.ndarray, "class latent"]
-    seed: int
-
-    def own(self, latent: int) -> Bool[np.ndarray, " sample"]:
-        """Samples of the classes that use a latent."""
-        known = self.codes.labels != UNLABELLED
-        own = np.zeros(len(known), dtype=bool)
-        own[known] = self.used[self.codes.labels[known], latent]
-        return own
-
-    def with_latent(
-        self, rows: Int[np.ndarray, " row"], latent: int, values: float | Float[np.ndarray, " row"]
-    ) -> Float[np.ndarray, "row latent"]:
-        """The codes of some samples, one of their latents changed."""
-        z = np.array(self.z[rows])
-        z[:, latent] = values
-        return z
 
 
 def within_class_spread(values: Real[np.ndarray, " sample"], labels: Labels) -> float:
@@ -189,7 +162,7 @@ def within_class_spread(values: Real[np.ndarray, " sample"], labels: Labels) -> 
 
 
 def _changes(
-    scene: _Scene, factors: Sequence[Factor], measure: Measure, scales: Mapping[str, float] | None
+    scene: Scene, factors: Sequence[Factor], measure: Measure, scales: Mapping[str, float] | None
 ) -> dict[int, tuple[AttributeChange, ...]]:
     """In few calls of ``measure``: it may divide what it is given between processes."""
     rows = {factor.latent: _active_rows(scene, factor.latent) for factor in factors}
@@ -209,7 +182,7 @@ def _changes(
         for i, factor in enumerate(group):
             blocks[factor.latent] = {name: part[i].reshape(4, -1) for name, part in parts.items()}
     if scales is None:
-        plain = _balanced_rows(scene)
+        plain = balanced_rows(scene)
         measured = _measured(measure, scene.decode(scene.z[plain]))
         scales = {name: within_class_spread(x, scene.codes.labels[plain]) for name, x in measured.items()}
     changes = {}
@@ -222,71 +195,12 @@ def _changes(
     return changes
 
 
-def _active_rows(scene: _Scene, latent: int) -> Int[np.ndarray, " row"]:
+def _active_rows(scene: Scene, latent: int) -> Int[np.ndarray, " row"]:
     """Some samples in which a latent is active: of the classes that use it, if any does."""
     active = scene.z[:, latent] != 0
     own = active & scene.own(latent)
     rows = np.flatnonzero(own if own.any() else active)
     return np.random.default_rng((scene.seed, latent)).permutation(rows)[:N_SAMPLES]
-
-
-def _judged(scene: _Scene, found: Sequence[Intervention], predict: Predict) -> Iterator[Intervention]:
-    rows = _balanced_rows(scene)
-    labels, z = scene.codes.labels[rows], scene.z[rows]
-    before = _predicted(scene, predict, z)
-    truth = np.arange(len(rows)), labels
-    rng = np.random.default_rng((scene.seed, 1))
-    for one in found:
-        owners = scene.used[:, one.latent]
-        own = owners[labels]
-        active = z[:, one.latent] != 0
-        lacks = ~own & ~active
-        lost = np.zeros(len(rows))  # where it is off already, switching it off changes nothing
-        if active.any():
-            off = _predicted(scene, predict, scene.with_latent(rows[active], one.latent, 0.0))
-            lost[active] = before[truth][active] - off[np.arange(len(off)), labels[active]]
-        loss, other_loss = bounded_mean_interval(lost[own]), bounded_mean_interval(lost[~own])
-        yield replace(
-            one,
-            loss=loss,
-            other_loss=other_loss,
-            targeted=difference(loss, other_loss),
-            given=_given(scene, predict, rows[lacks], before[lacks], one.latent, owners, rng),
-        )
-
-
-def _given(
-    scene: _Scene,
-    predict: Predict,
-    rows: Int[np.ndarray, " row"],
-    before: Float[np.ndarray, "row class"],
-    latent: int,
-    owners: Bool[np.ndarray, " class"],
-    rng: np.random.Generator,
-) -> Estimate:
-    values = scene.z[(scene.z[:, latent] != 0) & scene.own(latent), latent]
-    if not len(rows) or not len(values):
-        return UNKNOWN
-    after = _predicted(scene, predict, scene.with_latent(rows, latent, rng.choice(values, len(rows))))
-    return bounded_mean_interval(np.clip((after - before)[:, owners].sum(axis=1), -1, 1))
-
-
-def _balanced_rows(scene: _Scene) -> Int[np.ndarray, " row"]:
-    """Labelled samples, if there are any, the classes as equally as can be."""
-    labels = scene.codes.labels
-    rows = np.flatnonzero(labels != UNLABELLED) if scene.codes.class_counts().any() else np.arange(len(labels))
-    return np.sort(rows[in_turns(labels[rows], np.random.default_rng(scene.seed))[:N_BALANCED]])
-
-
-def _predicted(scene: _Scene, predict: Predict, z: Float[np.ndarray, "row latent"]) -> Float[np.ndarray, "row class"]:
-    probs = np.asarray(predict(scene.decode(z)), dtype=float)
-    if probs.shape != (len(z), scene.codes.n_classes) or not ((probs >= 0) & (probs <= 1)).all():
-        raise InputError(
-            f"'predict' of intervene must give P(class) [{len(z)}, {scene.codes.n_classes}], each in 0 … 1, got shape "
-            f"{probs.shape}, from {probs.min(initial=np.inf):.3g} to {probs.max(initial=-np.inf):.3g}. Order its "
-            "columns as the class names of codes."
-        )
-    return probs
 
 
 def _measured(measure: Measure, x: Float[np.ndarray, "row *event"]) -> dict[str, Float[np.ndarray, " row"]]:

@@ -16,7 +16,7 @@ from cospike.counterfactuals import Counterfactual, find_counterfactual, judged
 from cospike.factors import Factor, traversed_codes
 from cospike.families import class_overlap
 from cospike.generation import generate
-from cospike.interventions import Predict
+from cospike.judging import Predict
 from cospike.report_figures import RunView
 
 _COLUMNS, _STEPS, _CLASSES_PER_CARD = 8, 6, 5  # pictures a row, values of a slab

@@ -12,6 +12,7 @@ from cospike.evidence import Evidence
 from cospike.factors import Factor
 from cospike.families import Sharing
 from cospike.inspection import Inspection
+from cospike.intervals import UNKNOWN
 from cospike.interventions import Intervention
 from cospike.matching import ALIKE, STABLE, Stability
 from cospike.metrics import Measurement, is_earned
@@ -32,6 +33,7 @@ HEADLINES = (
     "n_class_specific",
     "classes_with_own",
     "targeted_ablation",
+    "targeted_control",
     "latents_in_use",
     "active_per_sample",
     "neg_elbo",
@@ -77,13 +79,14 @@ def print_inspection(name: str, inspection: Inspection, *, factors: bool = False
 
 
 def _print_factors(factors: Sequence[Factor], evidence: Evidence, stability: Stability | None) -> None:
-    table = _table("latent", "kind", "used by", "on in", "lift", "goes with", "changes", "targeted")
+    table = _table("latent", "kind", "used by", "on in", "lift", "goes with", "changes", "targeted", "control")
     if stability is not None:
         table.add_column("comes back", justify="right")
     for factor in factors:
         if factor.kind == "dead":
             continue
         association, one = evidence.associations.get(factor.latent), evidence.interventions.get(factor.latent)
+        targeted, control = (one.targeted, one.control) if one else (UNKNOWN, UNKNOWN)
         cells = [
             str(factor.latent),
             factor.kind + (" ?" if factor.undecided else ""),
@@ -92,12 +95,12 @@ def _print_factors(factors: Sequence[Factor], evidence: Evidence, stability: Sta
             f"{factor.lift:.1f}" if isfinite(factor.lift) else "-",
             f"{association.attribute} {association.rho:+.2f}" if association else "-",
             _change(one),
-            f"{one.targeted.value:.2f}" if one and isfinite(one.targeted.value) else "-",
+            *(f"{part.value:.2f}" if isfinite(part.value) else "-" for part in (targeted, control)),
         ]
         if stability is not None:
             similarity = stability.similarity[factor.latent]
             cells.append(f"{similarity:.2f}" if similarity >= STABLE else f"[dim]{similarity:.2f} ?[/dim]")
-        table.add_row(*map(escape, cells[:8]), *cells[8:])
+        table.add_row(*map(escape, cells[:9]), *cells[9:])
     console = _console()
     console.print(table)
     if stability is not None:
