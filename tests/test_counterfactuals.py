@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cospike import counterfactuals
+from cospike.attributes import measure_attributes
 from cospike.codes import Codes
 from cospike.counterfactuals import at_least, at_most, find_counterfactual, judged
 from cospike.plausibility import Plausibility
@@ -98,6 +100,24 @@ def test_what_the_beam_passed_by_is_taken_back():
     assert [change.latent for change in found.changes] == [1, 2]
 
 
+def test_fewer_changes_come_before_a_small_effect_and_what_is_inside():
+    """The third change, of no use, hides what the first of the other two does besides."""
+    codes = Codes.from_values(np.vstack([np.full(4, 0.5), np.eye(4) + 0.5]))
+
+    def decode(z):
+        return np.hstack([z, 10 * (z[:, 1:2] - z[:, :1])])
+
+    def goal(x):
+        on = x[:, :4] > 1
+        return np.where(on[:, 1] & on[:, 2], 0.0, -4.0 + 2 * on[:, 0] + on[:, 1])
+
+    found = find_counterfactual(decode, codes, 0, goal, beam=1)
+    assert [change.latent for change in found.changes] == [1, 2]
+    assert found.effect == pytest.approx(12)
+    with_the_third = decode(codes.values()[:1] + np.array([1, 1, 1, 0])) - decode(codes.values()[:1])
+    assert np.abs(with_the_third).sum() == pytest.approx(3), "so that it would be the smaller effect"
+
+
 def test_inside_the_data_comes_before_a_small_effect():
     rng = np.random.default_rng(0)
     values = np.where(np.tile([True, True, False], (200, 1)), rng.normal(2, 1, (200, 3)), 0.0)
@@ -142,6 +162,34 @@ def test_true_and_false_will_do():
     assert scores.changes == truths.changes != ()
 
 
+def test_of_codes_that_are_as_near_the_goal_the_smallest_effects_are_kept():
+    codes = Codes.from_values(np.vstack([np.zeros(3), np.eye(3)]))
+    weights, both = np.diag([1.0, 2.0, 3.0]), lambda x: (x[:, 0] > 0) & (x[:, 1] > 0)
+    found = find_counterfactual(lambda z: z @ weights, codes, 0, both, max_changes=2, beam=1)
+    assert [change.latent for change in found.changes] == [0, 1]
+
+
+def test_what_is_inside_is_for_the_plausibility_that_is_given_to_say():
+    codes, weights = make_problem(1)
+    elsewhere = Plausibility.fit(Codes.from_values(codes.values() + 1000.0))
+    ask = {"max_changes": 1, "beam": 5}
+    plain, other = (
+        find_counterfactual(lambda z: z @ weights, codes, 2, towards(0.5), plausibility=one, **ask)
+        for one in (None, elsewhere)
+    )
+    assert (plain.inside, other.inside) == (True, False)
+
+
+def test_many_small_passes_find_what_one_large_one_does(monkeypatch):
+    codes, weights = make_problem(5, n_latents=6)
+    found = []
+    for rows in (4096, 3):
+        monkeypatch.setattr(counterfactuals, "_ROWS_PER_PASS", rows)
+        found.append(find_counterfactual(lambda z: z @ weights, codes, 0, towards(4.0)))
+    assert found[0].changes == found[1].changes != ()
+    assert found[0].effect == pytest.approx(found[1].effect)
+
+
 @pytest.mark.parametrize("beam", [1, 5])
 def test_no_more_is_decoded_than_is_said(beam):
     codes, weights = make_problem(2, n_latents=6)
@@ -149,6 +197,7 @@ def test_no_more_is_decoded_than_is_said(beam):
 
     def never(x):
         counts.append(len(x))
+        assert len(np.unique(x.round(9), axis=0)) == len(x), "no code twice"
         return np.full(len(x), -1.0)
 
     find_counterfactual(lambda z: z @ weights, codes, 0, never, beam=beam)
@@ -178,6 +227,13 @@ def test_goals_measure_attributes_in_their_units(strokes):
     assert at_least("thickness", 0)(strokes)[2] == at_most("thickness", 99)(strokes)[2] == -np.inf, "blank: has none"
 
 
+def test_goals_of_clothes_are_measured_as_clothes(strokes):
+    measured = measure_attributes(strokes, kind="clothes", cache=False)["aspect"]
+    goal = at_least("aspect", 2, kind="clothes")
+    np.testing.assert_allclose(goal(strokes[:2]), measured[:2] - 2)
+    assert goal(strokes).argmax() == 0, "the bar"
+
+
 def test_a_ring_gives_a_bar_a_loop(strokes):
     bar, ring = strokes[:2]
     codes = Codes.from_values(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
@@ -195,6 +251,9 @@ def test_a_classifier_is_a_goal():
         p = 1 / (1 + np.exp(-x[:, 0]))
         return np.stack([1 - p, p], axis=1)
 
+    at = np.array([[-2.0, 0.0], [0.0, 0.0], [3.0, 0.0]])
+    for ask, limit in (({}, 0.5), ({"probability": 0.7}, 0.7)):
+        np.testing.assert_allclose(judged(predict, 1, **ask)(at), predict(at)[:, 1] - limit)
     found = find_counterfactual(lambda z: z @ weights, codes, 1, judged(predict, 1, probability=0.7))
     assert predict(found.before[None])[0, 1] < 0.7 <= predict(found.after[None])[0, 1]
 
