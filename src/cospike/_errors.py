@@ -2,10 +2,35 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral, Real
 
 
 class InputError(ValueError):
     """Something a user gave cannot be used: one clear line, and on the command line exit code 2."""
+
+
+def check_type(value: object, kind: type | tuple[type, ...], argument: str, of: str, expected: str, fix: str) -> None:
+    """Refuse what is of another type, in one line.
+
+    >>> check_type([1], int, "row", "find_counterfactual", "a whole number", "It indexes the codes.")
+    Traceback (most recent call last):
+    cospike._errors.InputError: 'row' of find_counterfactual must be a whole number, got list. It indexes the codes.
+    """
+    if not isinstance(value, kind):
+        got = "None" if value is None else type(value).__name__
+        raise InputError(f"'{argument}' of {of} must be {expected}, got {got}. {fix}")
+
+
+def check_number(value: object, argument: str, of: str, *, whole: bool = False) -> None:
+    """Refuse what is no number, or no whole one."""
+    kind, expected = (Integral, "a whole number") if whole else (Real, "a number")
+    check_type(value, kind, argument, of, expected, "Leave it out for the default.")
+
+
+def check_function(value: object, argument: str, of: str, fix: str) -> None:
+    """Refuse what cannot be called; None is for the caller to let pass."""
+    if not callable(value):
+        check_type(value, (), argument, of, "a function of outputs", fix)
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

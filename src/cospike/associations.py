@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Shaped
 from scipy.stats import false_discovery_control, rankdata
 from scipy.stats import t as student
 
-from cospike._errors import InputError
-from cospike.codes import ACTIVE_THRESHOLD, Codes
+from cospike._errors import InputError, check_number, check_type
+from cospike.codes import ACTIVE_THRESHOLD, Codes, check_codes
 
 MIN_SAMPLES = 20
 """Active samples of a class with a known value, from which a correlation is taken."""
@@ -69,6 +69,11 @@ def associate(
     >>> best.latent, best.rho_by_class, best.n_classes
     (0, (1.0, 1.0), 2)
     """
+    of = "associate"
+    check_codes(codes, of)
+    check_type(attributes, Mapping, "attributes", of, "numbers by name", 'Give {"name": array}.')
+    check_number(threshold, "threshold", of)
+    check_number(strong, "strong", of)
     attributes = {name: np.asarray(values) for name, values in attributes.items()}
     for name, values in attributes.items():
         if values.shape != (len(codes),) or values.dtype.kind not in "fiub":

@@ -8,13 +8,14 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import NoneType
 from typing import Literal, TypeAlias
 
 import joblib
 import numpy as np
 from jaxtyping import Real
 
-from cospike._errors import InputError
+from cospike._errors import InputError, check_number, check_type
 from cospike._files import format_arrays, parse_arrays, write_atomic
 from cospike.morphology import Attributes, Images, measure_clothes, measure_strokes
 from cospike.sources import cache_folder
@@ -44,6 +45,7 @@ UNITS: Mapping[str, Mapping[str, str]] = {
 }
 """The attributes of each set, and their units; pixels are those of the image as given."""
 
+_NAME = "measure_attributes"
 _VERSION = 1  # of the definitions: a higher one passes over what is in the cache
 _PIXELS_AT_ONCE = 25_000  # so that what is being measured stays in the cache of the processor
 _PIXELS_ALONE = 1_000_000  # so few are measured before another process has started
@@ -105,6 +107,10 @@ def measure_attributes(
     >>> attributes["n_loops"]
     array([1.])
     """
+    x = _numbers(x)
+    check_type(kind, (str, NoneType), "kind", _NAME, "strokes, clothes or columns", "Leave it out for what fits.")
+    if jobs is not None:
+        check_number(jobs, "jobs", _NAME, whole=True)
     chosen = kind or attribute_kind("", x.shape[1:]) or "strokes"
     if chosen == "columns":
         return _columns(x, column_names)
@@ -120,10 +126,23 @@ def measure_attributes(
     return attributes
 
 
+def _numbers(x: object) -> Real[np.ndarray, "..."]:
+    """As an array, which a list of images or rows may be."""
+    try:
+        found = np.asarray(x)
+    except ValueError:  # rows of several lengths
+        found = np.empty(0, dtype=object)
+    if found.dtype.kind not in "fiub":
+        raise _refusal("x", "images or rows of numbers", type(x).__name__, "Give an array with a row a sample.")
+    return found
+
+
 def _columns(x: Real[np.ndarray, "sample *event"], names: Sequence[str] | None) -> Attributes:
     if x.ndim != 2:
         raise _refusal("x", "table rows [sample, column] for columns", f"shape {x.shape}", "Choose another kind.")
     names = [f"column {column}" for column in range(x.shape[1])] if names is None else names
+    if not all(isinstance(name, str) for name in names):
+        raise _refusal("column_names", f"{x.shape[1]} different names", repr(names), "Name each column once.")
     if len(set(names)) != x.shape[1] or len(names) != x.shape[1]:
         got = f"{len(names)} of which {len(set(names))} differ"
         raise _refusal("column_names", f"{x.shape[1]} different names", got, "Name each column once.")
@@ -151,7 +170,7 @@ def _check_images(
 
 
 def _refusal(argument: str, expected: str, got: object, fix: str) -> InputError:
-    return InputError(f"'{argument}' of measure_attributes must be {expected}, got {got}. {fix}")
+    return InputError(f"'{argument}' of {_NAME} must be {expected}, got {got}. {fix}")
 
 
 def _measure(images: Images, kind: str, jobs: int | None) -> Attributes:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, Real
 
-from cospike._errors import InputError
+from cospike._errors import InputError, check_type
 from cospike._types import UNLABELLED, ClassLatent, Labels, SampleLatent, SampleLatentMask
 
 ACTIVE_THRESHOLD = 0.5
@@ -171,3 +171,9 @@ class Codes:
         """The inverse of `to_arrays`."""
         parts: dict[str, Any] = {**arrays, "class_names": tuple(map(str, arrays["class_names"]))}
         return cls(**parts)
+
+
+def check_codes(codes: object, of: str, argument: str = "codes") -> None:
+    """Refuse what is no `Codes`: an array has no labels, without which nothing can be said of classes."""
+    fix = "Codes.from_values(array, labels) makes them of an array."
+    check_type(codes, Codes, argument, of, "Codes", fix)

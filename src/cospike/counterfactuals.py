@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from numbers import Integral
+from types import NoneType
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
-from cospike._errors import InputError, did_you_mean
+from cospike._errors import InputError, check_function, check_number, check_type, did_you_mean
 from cospike._types import SampleLatent
 from cospike.attributes import UNITS, measure_attributes
-from cospike.codes import Codes
+from cospike.codes import Codes, check_codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.plausibility import Plausibility
 
@@ -95,7 +97,14 @@ def find_counterfactual(
     >>> [(change.latent, change.before, round(change.after, 1)) for change in found.changes]
     [(1, 0.0, 2.0)]
     """
+    of = "find_counterfactual"
+    check_codes(codes, of)
+    check_function(goal, "goal", of, 'Give at_least("n_loops", 1), or a function from outputs to scores.')
+    check_type(row, Integral, "row", of, "a whole number", "It indexes the codes.")
+    known = (Plausibility, NoneType)
+    check_type(plausibility, known, "plausibility", of, "a Plausibility", "Give Plausibility.fit(codes).")
     for name, value in (("max_changes", max_changes), ("beam", beam)):
+        check_number(value, name, of, whole=True)
         if value < 1:
             raise InputError(f"'{name}' of find_counterfactual must be at least 1, got {value}. Try the default.")
     if not 0 <= row < len(codes):
@@ -104,7 +113,7 @@ def find_counterfactual(
         )
     values = codes.values()
     start, moves = values[row], _moves(values)
-    search = _Search(start, decoder_of(model), goal, plausibility or Plausibility.fit(codes))
+    search = _Search(start, decoder_of(model), goal, Plausibility.fit(codes) if plausibility is None else plausibility)
     frontier = start[None]
     found, _ = search.judge(frontier)
     for _ in range(max_changes):

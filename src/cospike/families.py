@@ -4,7 +4,7 @@ Two classes share Σ min / Σ max of their patterns, the mean active_probs (a we
 left out of a test: what all classes share makes no family.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -12,8 +12,8 @@ from math import comb
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cospike._errors import InputError, did_you_mean
-from cospike.codes import Codes
+from cospike._errors import InputError, check_number, did_you_mean
+from cospike.codes import Codes, check_codes
 from cospike.intervals import Estimate
 from cospike.kinds import GLOBAL_KINDS, latent_kinds
 
@@ -76,6 +76,10 @@ def group_sharing(
     >>> round(found.inside, 3), round(found.outside, 3), round(found.p_value, 3)
     (0.333, 0.083, 0.333)
     """
+    check_codes(codes, "group_sharing")
+    if baseline is not None:
+        check_codes(baseline, "group_sharing", "baseline")
+    check_number(n_bootstrap, "n_bootstrap", "group_sharing", whole=True)
     if n_bootstrap < 2:
         raise InputError(f"'n_bootstrap' of group_sharing must be at least 2, got {n_bootstrap}. Try 1000.")
     present = np.flatnonzero(codes.class_counts())
@@ -139,9 +143,10 @@ def _members(codes: Codes, group: Sequence[str], present: Int[np.ndarray, " clas
             f"'codes' of group_sharing must have at least three classes with samples, got {len(present)}. "
             "A group needs classes beside it to be compared with."
         )
-    if isinstance(group, str) or not all(isinstance(name, str) for name in group):
+    if isinstance(group, str) or not isinstance(group, Iterable) or not all(isinstance(name, str) for name in group):
         names = ", ".join(codes.class_names[:2])
-        raise InputError(f"'group' of group_sharing must be names of classes, got {group!r}. Try ({names}).")
+        got = " ".join(repr(group)[:60].split())
+        raise InputError(f"'group' of group_sharing must be names of classes, got {got}. Try ({names}).")
     for name in group:
         if name not in codes.class_names:
             raise InputError(f"Unknown class {name!r} in 'group'. {did_you_mean(name, codes.class_names)}")

@@ -9,17 +9,18 @@ Autoencoders on Targeted Concept Erasure Tasks*, arXiv 2411.18895, where the lat
 Beside it stands its control, a change of the same size by other latents: `cospike.judging` has both.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int, Real
 
-from cospike._errors import InputError
+from cospike._errors import InputError, check_function, check_number, check_type
 from cospike._types import Labels
 from cospike.associations import WORTH_A_NAME
-from cospike.codes import ACTIVE_THRESHOLD, Codes
+from cospike.codes import ACTIVE_THRESHOLD, Codes, check_codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.factors import Factor
 from cospike.intervals import UNKNOWN, Estimate, mean_interval
@@ -134,6 +135,7 @@ def intervene(
     >>> found[0].latent, found[0].changes[0].on.value > 1, found[1].changes[0].on.value
     (0, True, 0.0)
     """
+    _check(codes, factors, measure, predict, scales, threshold)
     living = [factor for factor in factors if factor.kind != "dead"]
     if any(factor.latent >= codes.n_latents for factor in factors):
         raise InputError(
@@ -201,6 +203,28 @@ def _active_rows(scene: Scene, latent: int) -> Int[np.ndarray, " row"]:
     own = active & scene.own(latent)
     rows = np.flatnonzero(own if own.any() else active)
     return np.random.default_rng((scene.seed, latent)).permutation(rows)[:N_SAMPLES]
+
+
+def _check(
+    codes: Codes,
+    factors: Sequence[Factor],
+    measure: Measure | None,
+    predict: Predict | None,
+    scales: Mapping[str, float] | None,
+    threshold: float,
+) -> None:
+    of = "intervene"
+    check_codes(codes, of)
+    fix = "Give explain(model, codes)."
+    check_type(factors, Iterable, "factors", of, "factors of these codes", fix)
+    for factor in factors:
+        check_type(factor, Factor, "factors", of, "factors of these codes", fix)
+    if measure is not None:
+        check_function(measure, "measure", of, "Give measure_attributes, or lambda x: {name: numbers}.")
+    if predict is not None:
+        check_function(predict, "predict", of, "Give a function such as predict_proba.")
+    check_type(scales, (Mapping, NoneType), "scales", of, "numbers by the name of an attribute", "Give a dict.")
+    check_number(threshold, "threshold", of)
 
 
 def _measured(measure: Measure, x: Float[np.ndarray, "row *event"]) -> dict[str, Float[np.ndarray, " row"]]:

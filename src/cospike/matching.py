@@ -40,8 +40,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linear_sum_assignment
 
-from cospike._errors import InputError
-from cospike.codes import ACTIVE_THRESHOLD, Codes
+from cospike._errors import InputError, check_number, check_type
+from cospike.codes import ACTIVE_THRESHOLD, Codes, check_codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.exchanges import cosines_of_exchanges, others_of_the_class
 from cospike.kinds import GLOBAL_KINDS, latent_kinds
@@ -184,6 +184,7 @@ def stability(runs: Sequence[Reading], *, threshold: float = ACTIVE_THRESHOLD, s
     Raises:
         InputError: as `match_latents`, and for fewer than two runs.
     """
+    check_type(runs, Sequence, "runs", "stability", "a list of Readings", "Give [Reading(model, codes), …].")
     if len(runs) < 2:
         raise InputError(f"'runs' of stability must be two or more, got {len(runs)}. Train with another seed.")
     matchings = _match_all(runs, threshold, seed, of="stability")
@@ -198,6 +199,7 @@ def stability(runs: Sequence[Reading], *, threshold: float = ACTIVE_THRESHOLD, s
 def _match_all(runs: Sequence[Reading], threshold: float, seed: int, *, of: str) -> dict[tuple[int, int], Matching]:
     """The matching of every pair of runs, an earlier with a later one."""
     _check(runs, of)
+    check_number(threshold, "threshold", of)
     kinds = [latent_kinds(run.codes, threshold) for run in runs]
     matchings = {}
     for (one, other), block in effect_similarities(runs, threshold=threshold, seed=seed).items():
@@ -252,6 +254,10 @@ def _mean(scores: Sequence[float]) -> float:
 
 
 def _check(runs: Sequence[Reading], of: str) -> None:
+    for place, run in enumerate(runs):
+        argument, expected = ("runs", "Readings") if of == "stability" else (("first", "second")[place], "a Reading")
+        check_type(run, Reading, argument, of, expected, "Give Reading(model, codes).")
+        check_codes(run.codes, f"a Reading of {of}")
     first = runs[0].codes
     if not len(first):
         raise InputError(f"Readings of {of} must be of one or more samples, got none. Encode a held-out split.")
