@@ -119,3 +119,10 @@ def test_the_overlap_is_that_of_every_seed():
     assert compare_frontiers(cost, height, *b).levels[::4] == pytest.approx((110, 130))
     one_seed = compare_frontiers(cost[:, :1], height[:, :1], b[0][:, :1], b[1][:, :1])
     assert np.isnan([one.low for one in one_seed.differences]).all()
+
+
+@given(st.lists(finite, min_size=1, max_size=5))
+def test_what_is_shown_of_two_seeds_are_both_and_of_others_the_interval(values):
+    interval = mean_interval(values)
+    expected = (min(values), max(values)) if len(values) == 2 else (interval.low, interval.high)
+    assert interval.shown == pytest.approx(expected, nan_ok=True)

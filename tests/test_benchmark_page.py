@@ -11,7 +11,9 @@ import pytest
 from scipy import stats
 
 from cospike import plots
+from cospike.benchmark import page
 from cospike.benchmark.files import Row
+from cospike.benchmark.frontier import frontier_figure
 from cospike.benchmark.page import COLUMNS, compare_families, summarise, write_benchmark
 from cospike.benchmark.recipes import FAMILIES, MODELS
 from cospike.benchmark.terminal import print_benchmark
@@ -190,6 +192,45 @@ def test_one_seed_shows_means_without_intervals(tmp_path):
     write_benchmark(tmp_path, list(rows(seeds=1)), DEFINITIONS)
     assert "±" not in (tmp_path / "table.md").read_text(encoding="utf-8").replace("mean ± half", "")
     assert "one seed gives none" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_two_seeds_show_both_values_and_no_interval_wider_than_the_scale(tmp_path, capsys):
+    sections = write_benchmark(tmp_path, list(rows(seeds=2)), DEFINITIONS)
+    markdown, html = ((tmp_path / name).read_text(encoding="utf-8") for name in ("table.md", "index.html"))
+    gaps = sorted(100 * row.values["consistency_gap_specific"] for row in rows(seeds=2) if row.model == "vsc")
+    assert f"{np.mean(gaps):.1f} ({gaps[0]:.1f} … {gaps[1]:.1f})" in markdown
+    assert f"{np.mean(gaps):.1f}<small>{gaps[0]:.1f} … {gaps[1]:.1f}</small>" in html
+    assert "±" not in markdown.replace("mean ± half", "") + html
+    for text in (markdown, html):
+        assert "of two seeds" in text
+        assert "the differences of the two seeds (paired)" in text
+    print_benchmark(sections)
+    shown = capsys.readouterr().out
+    assert "of two the mean alone" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    (vsc,) = (line for line in shown.splitlines() if line.startswith("vsc "))
+    assert "±" not in vsc
+
+
+def test_the_bars_of_two_seeds_end_at_both_values(monkeypatch):
+    drawn = []
+
+    def spy(marks, *_, **labels):
+        drawn.append(marks["vsc"])
+        return frontier_figure(marks, FAMILIES, **labels)
+
+    monkeypatch.setattr(page, "frontier_figure", spy)
+    with plots.style():
+        summarise(list(rows(seeds=2)), DEFINITIONS)
+    costs = [row.values["neg_elbo"] for row in rows(seeds=2) if row.model == "vsc"]
+    assert drawn[0].x == pytest.approx((np.mean(costs), min(costs), max(costs)))
+
+
+def test_three_seeds_and_more_say_nothing_of_two(out):
+    for name in ("table.md", "index.html"):
+        text = (out / name).read_text(encoding="utf-8")
+        assert "in brackets" not in text
+        assert "or the range of two" not in text
 
 
 def test_rows_of_nothing_make_an_empty_page(tmp_path, capsys):

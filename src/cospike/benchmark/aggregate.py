@@ -15,17 +15,31 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over seeds and its 95 % interval; of a single seed there is none, and ``low`` and ``high`` are NaN."""
+    """A mean over seeds, its 95 % interval, and the range of the values.
+
+    Of a single seed there is no interval, and ``low`` and ``high`` are NaN.
+    """
 
     mean: float
     low: float
     high: float
     n: int
+    least: float
+    most: float
 
     @property
     def half(self) -> float:
         """Half its width; NaN for a single seed."""
         return (self.high - self.low) / 2
+
+    @property
+    def shown(self) -> tuple[float, float]:
+        """Its ends; of two seeds, the two values.
+
+        Student's t of a single degree of freedom is 12.7: an interval from two values is wider than the scale of most
+        measures, and says less than the two.
+        """
+        return (self.least, self.most) if self.n == 2 else (self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -58,10 +72,11 @@ def mean_interval(values: Sequence[float]) -> Interval:
     (2.0, 2.484)
     """
     x = np.asarray(values, dtype=float)
+    ends = float(x.min()), float(x.max())
     if len(x) < 2:
-        return Interval(float(x.mean()), np.nan, np.nan, len(x))
+        return Interval(float(x.mean()), np.nan, np.nan, len(x), *ends)
     half = student.ppf((1 + LEVEL) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
-    return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
+    return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x), *ends)
 
 
 def compare_frontiers(

@@ -56,11 +56,17 @@ _FRONTIERS = {
 
 
 class Shown(NamedTuple):
-    """A mean over seeds as it is shown, half its interval, and whether no model has a better mean."""
+    """A mean over seeds as it is shown, half its interval or the values of two seeds, and whether none is better."""
 
     text: str
     half: str
+    both: str
     best: bool
+
+    @property
+    def around(self) -> str:
+        """What it is uncertain by; nothing of one seed."""
+        return f"± {self.half}" if self.half else f"({self.both})" if self.both else ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,11 @@ class Section:
     table: dict[str, dict[str, Shown]]
     frontiers: dict[str, str]
     comparison: Comparison | None
+
+    @property
+    def of_two(self) -> bool:
+        """Whether the table has means of two seeds, with both values in place of an interval."""
+        return any(cell.both for cells in self.table.values() for cell in cells.values())
 
 
 def summarise(rows: Sequence[Row], definitions: Mapping[str, Mapping[str, str]]) -> list[Section]:
@@ -210,8 +221,12 @@ def _earned(measure: str, intervals: Mapping[str, Interval]) -> bool:
 
 def _show(interval: Interval, unit: str, best: float | None) -> Shown:
     scale, digits = (100, 1) if unit == "fraction" else (1, 0 if unit == "seconds" and interval.mean >= 10 else 1)
-    half = f"{scale * interval.half:.{digits}f}" if isfinite(interval.half) else ""
-    return Shown(f"{scale * interval.mean:.{digits}f}", half, interval.mean == best)
+    text, half, low, high = (
+        f"{scale * number:.{digits}f}" if isfinite(number) else ""
+        for number in (interval.mean, interval.half, *interval.shown)
+    )
+    of_two = interval.n == 2
+    return Shown(text, "" if of_two else half, f"{low} … {high}" if of_two else "", interval.mean == best)
 
 
 def _frontier(
@@ -236,7 +251,7 @@ def _frontier(
 
 
 def _ends(interval: Interval) -> tuple[float, float, float]:
-    return interval.mean, interval.low, interval.high
+    return interval.mean, *interval.shown
 
 
 def _card(svg: str) -> str:

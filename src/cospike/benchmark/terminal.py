@@ -34,4 +34,5 @@ def print_benchmark(sections: Sequence[Section]) -> None:
             bold = {name: f"[bold]{text}[/bold]" if cells[name].best else text for name, text in texts.items()}
             table.add_row(model, *(bold.get(name, "-") for name in entries))
         console.print(table)
-    console.print("[dim]test rows; mean over seeds ± half of its 95 % interval[/dim]")
+    of_two = "; of two the mean alone" if any(section.of_two for section in sections) else ""
+    console.print(f"[dim]test rows; mean over seeds ± half of its 95 % interval{of_two}[/dim]")
