@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from cospike._errors import InputError
 from cospike.class_views import measure_disentanglement
@@ -195,36 +196,61 @@ def test_every_metric_is_described_and_every_score_says_how(scores):
         metric = METRICS[name.removesuffix(f"_{score.view}")]
         assert score.how.startswith(metric.definition)
         assert (score.bins == 20) == ("20 equal-width bins" in score.how)
-        assert (score.n, score.seed, score.stderr, score.interval) == (10_000, 0, None, None)
+        assert (score.n, score.seed, score.n_resamples, score.stderr, score.interval) == (10_000, 0, 0, None, None)
         assert 0 <= min(score.parts.values()) <= score.value <= max(score.parts.values()) <= 1
     for metric in METRICS.values():
         assert all(len(line) > 5 for line in (metric.definition, metric.estimator, metric.source, metric.blind_to))
 
 
-def test_the_standard_error_is_the_spread_over_other_samples():
-    def draw(seed):
-        codes, factors = ideal(600, seed=seed, classes=3)
-        noise = np.random.default_rng(seed + 1000).normal(0, 0.3, codes.slab_loc.shape)
-        return make_codes(codes.values() + noise * (codes.values() != 0), codes.labels), factors
-
-    def columns(codes, factors):
-        return codes.values(), np.column_stack(list(factors.values()))
-
-    others = [sap(*columns(*draw(seed)))[1:].mean() for seed in range(100, 200)]
-    codes, factors = draw(0)
-    del factors["own"]
-    scores = measure_disentanglement(codes, factors, n_bootstrap=10, bins=8)
-    low, high = scores["sap_pooled"].interval
-    assert high - low == pytest.approx(2 * 1.96 * scores["sap_pooled"].stderr)
-    alone = measure_disentanglement(make_codes(codes.values(), np.zeros(600, dtype=int)), factors, n_bootstrap=100)
-    assert alone["sap_pooled"].stderr == pytest.approx(np.std(others), rel=0.35)
-    assert scores["dci_completeness_pooled"].stderr is None, "a forest is not refitted"
+def within_one_class(n, seed):
+    """A latent that tells a factor, and one that tells less of it: every factor is continuous, and no class differs."""
+    rng = np.random.default_rng(seed)
+    slant = rng.normal(size=n)
+    z = slant[:, None] + rng.normal(size=(n, 2)) * [0.6, 1.2]
+    return make_codes(z, np.zeros(n, dtype=int)), {"slant": slant}
 
 
-def test_the_seed_decides_the_bootstrap():
+def test_the_interval_covers_what_other_samples_give_in_the_mean():
+    """Nominal 95 %: of 40 sets of samples at least 33 (binomial, 3e-3), and the interval is no wider than twice that
+    of the spread over other samples (√3 times, and the error of ten resamples).
+    """
+    others = [measure_disentanglement(*within_one_class(300, seed)) for seed in range(1000, 1150)]
+    found = [measure_disentanglement(*within_one_class(300, seed), n_resamples=10) for seed in range(40)]
+    for metric in ("mig", "sap", "infoc", "explicitness", "infoe", "dci_informativeness"):
+        name = f"{metric}_pooled"
+        values = np.array([scores[name].value for scores in others])
+        hits = [scores[name].interval[0] <= values.mean() <= scores[name].interval[1] for scores in found]
+        assert sum(hits) >= 33, name
+        stderr = np.mean([scores[name].stderr for scores in found])
+        assert 0.8 < stderr / values.std(ddof=1) < 2, name
+
+
+def test_the_interval_is_students_and_stays_in_the_range_of_the_metric():
+    codes, factors = ideal(300, classes=3)
+    scores = measure_disentanglement(codes, factors, n_resamples=4)
+    for name, score in scores.items():
+        low, high = score.interval
+        assert score.n_resamples == 4, name
+        expected = stats.t.interval(0.95, 3, score.value, max(score.stderr, 1e-12))
+        assert (low, high) == pytest.approx(np.clip(expected, 0, 1), abs=1e-9), name
+    noise = np.random.default_rng(0).normal(size=(300, 2))
+    alone = make_codes(noise, np.zeros(300, dtype=int))
+    assert measure_disentanglement(alone, {"a": noise[::-1, 0]}, n_resamples=4)["sap_pooled"].interval[0] == 0
+    assert scores["dci_completeness_pooled"].stderr > 0, "a forest is fitted anew"
+
+
+def test_no_row_is_drawn_twice_so_that_none_is_fitted_and_judged():
+    """Codes that tell each row from all others, and nothing of the factor: a row in both halves would tell it."""
+    rng = np.random.default_rng(0)
+    codes = make_codes(rng.normal(size=(200, 40)), np.zeros(200, dtype=int))
+    score = measure_disentanglement(codes, {"noise": rng.normal(size=200)}, n_resamples=6)["dci_informativeness_pooled"]
+    assert score.value == score.stderr == 0
+
+
+def test_the_seed_decides_the_resamples():
     codes, factors = ideal(300, classes=3)
     one, same, other = (
-        measure_disentanglement(codes, factors, seed=seed, n_bootstrap=3)["mig_one_vs_rest"] for seed in (0, 0, 1)
+        measure_disentanglement(codes, factors, seed=seed, n_resamples=3)["mig_one_vs_rest"] for seed in (0, 0, 1)
     )
     assert one == same
     assert one.stderr != other.stderr
@@ -242,7 +268,7 @@ def test_the_seed_decides_the_bootstrap():
         ({"a": np.array(["x"] * 300)}, {}, "of <U1 for 'a'"),
         ({"a": np.full(300, np.inf)}, {}, "'factors' of measure_disentanglement must be finite, or NaN"),
         ({"a": np.zeros(300)}, {"bins": 1}, "'bins' of measure_disentanglement must be at least 2, got 1"),
-        ({}, {"n_bootstrap": 1}, "'n_bootstrap' of measure_disentanglement must be 0, or 2 or more, got 1"),
+        ({}, {"n_resamples": 1}, "'n_resamples' of measure_disentanglement must be 0, or 2 or more, got 1"),
     ],
 )
 def test_misuse(factors, options, message, unchecked):

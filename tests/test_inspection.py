@@ -11,7 +11,7 @@ from cospike import runs
 from cospike.entry import main
 from cospike.evaluation import Evaluation, remark
 from cospike.evidence import Evidence
-from cospike.inspection import inspect_run
+from cospike.inspection import N_RESAMPLES, inspect_run
 from cospike.report_figures import RunView
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ def test_each_part_is_what_the_verb_says(trained, other_seed, told):
     ours, theirs = (runs.read_codes(folder, ("test",))[0] for folder in (trained.run, other_seed))
     assert told.sharing == cs.group_sharing(ours, GROUP, baseline=theirs)
     attributes = runs.read_arrays(trained.run, "attributes.npz")
-    assert told.disentanglement == cs.measure_disentanglement(ours, attributes)
+    assert told.disentanglement == cs.measure_disentanglement(ours, attributes, n_resamples=N_RESAMPLES)
     readings = [cs.Reading(cs.load(trained.run), ours), cs.Reading(cs.load(other_seed), theirs)]
     np.testing.assert_array_equal(told.stability.similarity, cs.stability(readings).similarity)
 
@@ -57,6 +57,9 @@ def test_json_has_every_part_and_no_nan(trained, other_seed, told, capsys):
     for row in parts["factors"]:
         assert row["stability"] == pytest.approx(told.stability.similarity[row["latent"]])
     assert {"association", "intervention", "lift_low"} <= parts["factors"][0].keys()
+    for name, score in told.to_dict()["disentanglement"].items():
+        assert score["interval"] == told.disentanglement[name].interval
+        assert score["interval"][0] <= score["value"] <= score["interval"][1]
     assert told.to_dict().keys() == {"measures", "factors", "stability", "disentanglement", "sharing"}
 
 

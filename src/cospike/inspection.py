@@ -13,6 +13,9 @@ from cospike.families import Sharing, group_sharing
 from cospike.matching import Stability
 from cospike.seeds import held_out_codes, stability_of
 
+N_RESAMPLES = 10
+"""For the intervals of disentanglement: as many times the work, on all held-out samples."""
+
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
@@ -37,7 +40,9 @@ class Inspection:
         if self.stability is not None:
             parts["stability"] = {"kinds_ari": self.stability.kinds_ari, "same_kind": self.stability.same_kind}
         if self.disentanglement is not None:
-            parts["disentanglement"] = {name: asdict(score) for name, score in self.disentanglement.items()}
+            parts["disentanglement"] = {
+                name: asdict(score) | {"interval": score.interval} for name, score in self.disentanglement.items()
+            }
         if self.sharing is not None:
             parts["sharing"] = asdict(self.sharing)
         return parts
@@ -83,7 +88,7 @@ def inspect_run(
     return Inspection(
         evaluate(run, write=False),
         stability_of(run, seeds) if seeds else None,
-        measure_disentanglement(codes, _attributes(run)) if disentanglement else None,
+        measure_disentanglement(codes, _attributes(run), n_resamples=N_RESAMPLES) if disentanglement else None,
         sharing,
     )
 

@@ -128,9 +128,16 @@ def _print_disentanglement(scores: Mapping[str, Score]) -> None:
     views = list(dict.fromkeys(score.view for score in scores.values()))
     table = _table("disentanglement", *(view.replace("_", " ") for view in views))
     for metric in dict.fromkeys(name.removesuffix(f"_{score.view}") for name, score in scores.items()):
-        cells = [scores.get(f"{metric}_{view}") for view in views]
-        table.add_row(metric, *("-" if score is None else f"{score.value:.3f}" for score in cells))
-    _console().print(table)
+        table.add_row(metric, *(_with_interval(scores.get(f"{metric}_{view}")) for view in views))
+    console = _console()
+    console.print(table)
+    console.print("value and 95 % interval, of other samples with the same model")
+
+
+def _with_interval(score: Score | None) -> str:
+    if score is None:
+        return "-"
+    return f"{score.value:.3f}" + (f" [dim]{ends[0]:.3f} … {ends[1]:.3f}[/dim]" if (ends := score.interval) else "")
 
 
 def _print_sharing(sharing: Sharing) -> None:
