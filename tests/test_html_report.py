@@ -247,6 +247,26 @@ def test_latents_have_the_names_of_attributes_they_go_with(tmp_path):
         report(run)
 
 
+def test_a_change_by_the_range_has_the_sign_of_going_up(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    evaluate(run)
+    (run / "attributes.npz").unlink()  # what is known of changes is kept apart
+    kept = json.loads((run / "interventions.json").read_text())
+    upside_down = json.loads((run / "interventions.json").read_text())
+    for change in (change for one in upside_down for change in one["changes"]):
+        change["sweep"] = [-end if end is not None else None for end in (change["sweep"][i] for i in (0, 2, 1))]
+    seen = []
+    for interventions in (kept, upside_down):
+        write_atomic(run / "interventions.json", json.dumps(interventions))
+        up = {one["latent"]: one["changes"][0]["sweep"][0] > 0 for one in interventions if one["changes"]}
+        for row in re.findall(r"<tr>.*?</tr>", Page(report(run)).source, flags=re.DOTALL):
+            if swept := re.search(r'#latent-(\d+)".*\N{LEFT RIGHT ARROW} (.)', row, flags=re.DOTALL):
+                assert swept[2] == ("+" if up[int(swept[1])] else "\N{MINUS SIGN}")
+                seen.append(swept[2])
+    assert set(seen) == {"+", "\N{MINUS SIGN}"}
+
+
 def test_a_model_without_spikes_is_said_to_have_none(tmp_path):
     page = check(report(make_run(tmp_path / "run", probs=np.ones((18, 26)), n_dense=26, objective="vae")))
     assert "All 26 latents are always on" in page.text

@@ -1,6 +1,7 @@
 """What `cospike measure` is asked for, against the public verbs on the same codes."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -48,6 +49,18 @@ def test_the_command_prints_every_table(trained, other_seed, capsys):
     for text in ("neg_elbo", "comes back", "adjusted Rand index", "one vs rest", "more than the baseline's", "mig"):
         assert text in out
     assert max(map(len, out.splitlines())) <= 200  # a pipe: one line a row
+
+
+def test_the_range_changes_an_attribute_by_a_signed_number(trained, capsys):
+    main(["measure", str(trained.run), "--factors", "--json"])
+    factors = {str(row["latent"]): row["intervention"] for row in json.loads(capsys.readouterr().out)["factors"]}
+    main(["measure", str(trained.run), "--factors"])
+    rows = re.findall(r"(?m)^(\d+) .* (\w+) ↔ (\S+)", capsys.readouterr().out)
+    assert rows
+    for latent, attribute, shown in rows:
+        (change,) = (one for one in factors[latent]["changes"] if one["attribute"] == attribute)
+        assert float(shown) == pytest.approx(change["sweep"][0], rel=0.06)
+        assert shown[0] in "+-"
 
 
 def test_json_has_every_part_and_no_nan(trained, other_seed, told, capsys):

@@ -123,7 +123,7 @@ def _shown_changes(interventions: Mapping[int, Intervention], view: RunView) -> 
     for latent, one in interventions.items():
         if change := one.named:
             value = (change.sweep if change.by_sweep else change.on).value
-            sign = "\N{LEFT RIGHT ARROW} " if change.by_sweep else "+" if value > 0 else "\N{MINUS SIGN}"
+            sign = ("\N{LEFT RIGHT ARROW} " if change.by_sweep else "") + ("+" if value > 0 else "\N{MINUS SIGN}")
             unit = units.get(change.attribute, "")
             texts[latent] = f"{change.attribute.replace('_', ' ')} {sign}{abs(value):.2g} {unit}".strip()
     return texts

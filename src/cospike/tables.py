@@ -119,7 +119,7 @@ def _change(one: Intervention | None) -> str:
     if change is None:
         return "-"
     if change.by_sweep:
-        return f"{change.attribute} ↔ {abs(change.sweep.value):.2g}"
+        return f"{change.attribute} ↔ {change.sweep.value:+.2g}"
     return f"{change.attribute} {change.on.value:+.2g}"
 
 
