@@ -267,6 +267,23 @@ def test_a_change_by_the_range_has_the_sign_of_going_up(trained, tmp_path):
     assert set(seen) == {"+", "\N{MINUS SIGN}"}
 
 
+def test_a_latent_that_is_always_on_is_not_switched_off(tmp_path):
+    probs = np.full((18, 4), OFF)
+    probs[:, 0] = ON
+    probs[:6, 1] = probs[6:12, 2] = probs[12:, 3] = ON
+    for shape, likelihood in (((1, 6, 6), "bernoulli"), ((12,), "gaussian")):
+        source = check(report(make_run(tmp_path / likelihood, shape=shape, likelihood=likelihood, probs=probs))).source
+        labels = re.findall(r'aria-label="(Latent \d.*?)"', source)
+        assert sorted(re.match(r"Latent (\d), (off, then )?", label).groups() for label in labels) == [
+            ("0", None), ("1", "off, then "), ("2", "off, then "), ("3", "off, then "),
+        ]  # fmt: skip
+        if len(shape) == 3:
+            cards = re.findall(r'<figure class="card" id="latent-(\d)">(.*?)</figure>', source, flags=re.DOTALL)
+            assert {latent: ">off</text>" in figure for latent, figure in cards} == {
+                "0": False, "1": True, "2": True, "3": True,
+            }  # fmt: skip
+
+
 def test_a_model_without_spikes_is_said_to_have_none(tmp_path):
     page = check(report(make_run(tmp_path / "run", probs=np.ones((18, 26)), n_dense=26, objective="vae")))
     assert "All 26 latents are always on" in page.text

@@ -26,34 +26,35 @@ _MAX_COUNTERFACTUALS = 12
 def traversal(view: RunView, factor: Factor) -> str:
     """What a factor does to a few samples: its spike off, its slab from low to high, and the difference.
 
-    What leaves the data is marked.
+    A latent that is always on is not switched off, and the difference is that of the ends of its range. What leaves the
+    data is marked.
     """
-    rows = _typical_rows(view, factor)
-    z = traversed_codes(view.codes, factor, rows, steps=_STEPS)
+    rows, n_off = _typical_rows(view, factor), int(factor.kind != "always-on")
+    z = traversed_codes(view.codes, factor, rows, steps=_STEPS)[:, 1 - n_off :]
     outputs = view.model.decode_mean(z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], *view.model.shape)
-    if factor.kind == "always-on":  # its off is a value like others, and only the spike would be news
-        z[:, 0, factor.latent] = np.finfo(np.float32).tiny
     outside = ~view.data.inside(z.reshape(-1, z.shape[-1])).reshape(z.shape[:2])
     names = [view.codes.class_names[label] if label != UNLABELLED else "" for label in view.codes.labels[rows]]
-    alt = f"Latent {factor.latent} off, then {factor.low:.1f} to {factor.high:.1f}, in samples of {', '.join(names)}"
+    alt = f"Latent {factor.latent}, {'off, then ' * n_off}{factor.low:.1f} to {factor.high:.1f}, in samples of "
+    alt += ", ".join(names)
     if not view.are_images:
         lines = outputs.reshape(*outputs.shape[:2], -1)
-        colors = [plots.INK, *plots.blend(_STEPS)]
-        return plots.to_svg(plots.profile_figure(lines, names, colors=colors, dashed=[0], marked=outside), alt)
+        colors = [plots.INK] * n_off + plots.blend(_STEPS)
+        figure = plots.profile_figure(lines, names, colors=colors, dashed=range(n_off), marked=outside)
+        return plots.to_svg(figure, alt)
     pictures = view.pictures(outputs)
     pictures = np.broadcast_to(pictures, (*pictures.shape[:-1], 3))
-    far = -1 if abs(factor.high) >= abs(factor.low) else 1  # the end of the range that differs most from 0
-    change = plots.difference_pictures(pictures[:, far] - pictures[:, 0])
     low, high = (f"{value:z.1f}".replace("-", "\N{MINUS SIGN}") for value in (factor.low, factor.high))
-    columns = ["off", low, *[""] * (_STEPS - 2), high, "change"]
+    far = n_off if n_off and abs(factor.low) > abs(factor.high) else -1  # the end that differs most from off
+    change = plots.difference_pictures(pictures[:, far] - pictures[:, 0])
+    columns = ["off"] * n_off + [low, *[""] * (_STEPS - 2), high, "change"]
     figure = plots.picture_figure(
         np.concatenate([pictures, change[:, None]], axis=1),
         names,
         columns,
-        column_breaks=(1, _STEPS + 1),
+        column_breaks=(*range(1, n_off + 1), _STEPS + n_off),
         marked=np.pad(outside, ((0, 0), (0, 1))),
     )
-    return plots.to_svg(figure, f"{alt}; last, the change from off to {high if far < 0 else low}")
+    return plots.to_svg(figure, f"{alt}; last, the change from the first to {low if far == 1 else high}")
 
 
 def _typical_rows(view: RunView, factor: Factor) -> Int[np.ndarray, " row"]:
