@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cospike.codes import Codes
-from cospike.families import class_overlap, group_sharing
+from cospike.families import class_overlap, find_groups, group_sharing
 
 NAMES = ("sandal", "sneaker", "boot", "shirt", "coat", "bag")
 
@@ -80,6 +80,60 @@ def test_groups_that_are_too_many_to_visit_are_drawn(make_codes):
     sharing = group_sharing(codes, codes.class_names[:8], n_bootstrap=10)  # of 735,471 groups
     assert sharing.p_value == 1 / 2_001  # itself among those drawn: never 0
     assert sharing == group_sharing(codes, codes.class_names[:8], n_bootstrap=10)
+
+
+def test_a_family_is_found_and_none_is_made_of_what_all_share(make_codes):
+    assert find_groups(family_codes(0, shared=0.9))[0] == NAMES[:3]
+    labels = np.arange(240) % 4
+    alike = make_codes(np.full((240, 3), 0.9), labels)  # all of it global
+    assert find_groups(alike) == ()
+    assert find_groups(make_codes(np.eye(4)[labels], labels)) == ()
+    two = family_codes(0, shared=0.9)
+    assert find_groups(two.select(two.labels < 2)) == ()
+
+
+def test_no_group_lies_within_another_and_they_are_as_many_as_asked_for(make_codes):
+    labels = np.arange(300) % 6
+    patterns = np.repeat(np.eye(3), 2, axis=0) * 0.8 + 0.05  # three pairs
+    codes = make_codes(patterns[labels], labels)
+    groups = find_groups(codes)
+    assert sorted(groups) == [("class 0", "class 1"), ("class 2", "class 3"), ("class 4", "class 5")]
+    assert len(find_groups(codes, n_groups=1)) == 1
+    shared = [[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [1, 0, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
+    nested = make_codes(0.8 * np.array(shared)[np.arange(300) % 5], np.arange(300) % 5)
+    assert find_groups(nested) == (("class 0", "class 1"),)  # not the branch with class 2 as well
+
+
+@pytest.mark.slow
+def test_the_interval_is_fair_if_the_group_was_found_in_other_samples():
+    """Classes that share almost alike. Nominal 95 %: of 80 at least 69 cover the truth (binomial, 2e-3)."""
+    means = 0.2 + 0.5 * np.eye(6, 12) + np.random.default_rng(5).uniform(-0.05, 0.05, (6, 12))
+
+    def draw(seed):
+        probs = means[np.arange(240) % 6] + 0.3 * np.random.default_rng(seed).normal(size=(240, 12))
+        ones = np.ones_like(probs)
+        return Codes(np.clip(probs, 0, 1), ones, ones, np.arange(240) % 6, NAMES, np.full(12, 0.1))
+
+    many = [draw(seed).class_means() for seed in range(1000, 1400)]
+    means_drawn = np.mean(many, axis=0)  # of the clipped ones
+
+    def truth(group):
+        share = [[np.minimum(a, b).sum() / np.maximum(a, b).sum() for b in means_drawn] for a in means_drawn]
+        inside = [NAMES.index(name) for name in group]
+        pairs = [share[a][b] for a in inside for b in inside if a != b]
+        return np.mean(pairs) - np.mean([share[a][b] for a in inside for b in range(6) if b not in inside])
+
+    def covered(found_in, tested_on):
+        hits = 0
+        for seed, other in zip(found_in, tested_on, strict=True):
+            (group,) = find_groups(draw(seed), n_groups=1, least=0)
+            excess = group_sharing(draw(other), group, n_bootstrap=100).excess
+            hits += excess.low <= truth(group) <= excess.high
+        return hits
+
+    other, same = covered(range(80), range(100, 180)), covered(range(80), range(80))
+    assert other >= 69
+    assert same < 69, "found and tested in one set of samples"
 
 
 @pytest.mark.parametrize(

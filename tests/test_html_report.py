@@ -12,7 +12,9 @@ import pytest
 from cospike import html_report, metrics, runs
 from cospike._errors import InputError
 from cospike._files import write_atomic
+from cospike.class_views import measure_disentanglement
 from cospike.codes import Codes
+from cospike.disentanglement_table import METRICS
 from cospike.evaluation import evaluate
 from cospike.html_report import report
 from cospike.model import SparseVAE
@@ -235,7 +237,8 @@ def test_latents_have_the_names_of_attributes_they_go_with(tmp_path):
     page = Page(report(run))
     assert "Goes with" in page.text
     assert page.text.count("slant \N{MINUS SIGN}1.00") == 1
-    assert "loop area" not in page.text
+    factors = page.source[page.source.index('id="factors"') : page.source.index('id="overlap"')]
+    assert "loop area" not in factors
     runs.save_arrays(run, "attributes.npz", {"slant": slant[1:]})
     with pytest.raises(InputError, match=r"attributes\.npz does not fit codes\.npz .*a report does without"):
         report(run)
@@ -282,6 +285,23 @@ def test_a_latent_that_is_always_on_is_not_switched_off(tmp_path):
             assert {latent: ">off</text>" in figure for latent, figure in cards} == {
                 "0": False, "1": True, "2": True, "3": True,
             }  # fmt: skip
+
+
+def test_families_and_disentanglement_stand_in_the_page_if_there_are_any(tmp_path):
+    run = make_run(tmp_path / "run", n_classes=4, per_class=30)
+    page = check(report(run))
+    assert not {"disentanglement"} & set(page.ids)
+    assert "Families" in page.text
+    assert re.search(r"class 0, class 1, class 2 +\d", page.text)  # latent 1 is theirs
+    (codes,) = runs.read_codes(run, ("test",))
+    runs.save_arrays(run, "attributes.npz", {"slant": codes.slab_loc[:, 0].astype(float)})
+    page = check(report(run))
+    assert "the class and slant" in page.text
+    value = measure_disentanglement(codes, runs.read_arrays(run, "attributes.npz"))["sap_pooled"].value
+    assert re.search(rf"SAP {value:.2f} \d\.\d\d … \d\.\d\d", page.text)
+    assert all(metric.blind_to in page.text for name, metric in METRICS.items() if name != "monoscore")
+    runs.save_arrays(run, "attributes.npz", {f"column {k}": np.zeros(len(codes)) for k in range(200)})
+    assert "The 200 attributes of all classes would take longer" in check(report(run)).text
 
 
 def test_a_model_without_spikes_is_said_to_have_none(tmp_path):

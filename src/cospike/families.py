@@ -11,6 +11,8 @@ from math import comb
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.cluster.hierarchy import linkage
+from scipy.spatial.distance import squareform
 
 from cospike._errors import InputError, check_number, did_you_mean
 from cospike.codes import Codes, check_codes
@@ -51,10 +53,53 @@ def class_overlap(codes: Codes) -> Float[np.ndarray, "class class"]:
     return _overlap(np.nan_to_num(codes.class_means()))
 
 
+def class_tree(overlap: Float[np.ndarray, "class class"]) -> Float[np.ndarray, "branch 4"]:
+    """Classes joined by average linkage on 1 − overlap, as `scipy.cluster.hierarchy` has it; of two classes or more."""
+    distances = squareform(np.maximum(1 - (overlap + overlap.T) / 2, 0), checks=False)
+    return np.asarray(linkage(distances, method="average", optimal_ordering=True))
+
+
+def find_groups(codes: Codes, *, n_groups: int = 3, least: float = 0.1) -> tuple[tuple[str, ...], ...]:
+    """Groups of classes that share latents which the rest does not, to be tested on other samples.
+
+    Branches of `class_tree`, global latents aside, by their excess (see `Sharing`): the largest first, none of them
+    within another. Found and tested on one set of samples, noise that looks like sharing is taken for it twice:
+    find them in training codes, and call `group_sharing` with held-out ones.
+
+    Args:
+        codes: of training samples.
+        n_groups: how many groups at most.
+        least: the excess from which a branch is worth a name.
+
+    Returns:
+        The names of each group; none of fewer than three classes.
+    """
+    present = np.flatnonzero(codes.class_counts())
+    if len(present) < 3:
+        return ()
+    overlap = _overlap(_Patterns.of(codes, present).means)
+    branches = list(np.eye(len(present), dtype=bool))
+    for a, b in class_tree(overlap)[:-1, :2].astype(int):  # the last one joins all
+        branches.append(branches[a] | branches[b])
+    ranked = sorted(branches[len(present) :], key=lambda inside: -_excess(overlap, inside))
+    found: list[Bool[np.ndarray, " class"]] = []
+    for inside in ranked:
+        if (
+            len(found) < n_groups
+            and _excess(overlap, inside) >= least
+            and not any((inside & one).any() for one in found)
+        ):
+            found.append(inside)
+    return tuple(tuple(codes.class_names[label] for label in present[inside]) for inside in found)
+
+
 def group_sharing(
     codes: Codes, group: Sequence[str], *, baseline: Codes | None = None, n_bootstrap: int = 1_000, seed: int = 0
 ) -> Sharing:
-    """Whether a group of classes, named before anyone looked at the codes, shares more than chance.
+    """Whether a group of classes, named before anyone looked at these codes, shares more than chance.
+
+    Of a group that `find_groups` found in the codes of other samples, the interval is fair and the p-value is not: it
+    was chosen among all groups, by the same model.
 
     Args:
         codes: held-out codes.

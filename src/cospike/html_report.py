@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from cospike import __version__, plots, report_figures, report_samples, runs
+from cospike import __version__, plots, report_figures, report_samples, report_tables, runs
 from cospike._errors import InputError
 from cospike._files import write_atomic
 from cospike.attributes import UNITS, attribute_kind
+from cospike.codes import Codes
 from cospike.evaluation import read_evidence, read_metrics
 from cospike.interventions import Intervention
 from cospike.kinds import KINDS
@@ -86,6 +87,7 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
     )
     kinds = [factor.kind for factor in view.factors]
     order, overlap = report_figures.overlap(view)
+    held_out, train = runs.read_codes(run)
     evidence = read_evidence(run, view.codes, view.factors)
     references = read_references(run, view.model.shape, len(view.uses))
     turned = report_samples.counterfactuals(view, references.classifier.predict_probs) if references else []
@@ -101,6 +103,8 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
         settings=list(_flatten(view.config)),
         pattern=report_figures.pattern(view, order),
         overlap=overlap,
+        families=report_tables.families(*map(view.shown_classes, (train, held_out))) if overlap else [],
+        disentanglement=_disentanglement(run, held_out),
         traversals=[(factor, report_samples.traversal(view, factor)) for factor in drawn],
         reconstructions=list(report_samples.reconstructions(view)),
         class_samples=list(report_samples.class_samples(view)),
@@ -114,6 +118,13 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
         prior_samples=report_samples.prior_samples(view),
         curves=list(report_figures.curves(view.history)),
     )
+
+
+def _disentanglement(run: Path, held_out: Codes) -> report_tables.Disentanglement | None:
+    """Against the attributes that the run keeps; None if it keeps none."""
+    if not (run / "attributes.npz").is_file():
+        return None
+    return report_tables.disentanglement(held_out, runs.read_arrays(run, "attributes.npz"))
 
 
 def _shown_changes(interventions: Mapping[int, Intervention], view: RunView) -> dict[int, str]:

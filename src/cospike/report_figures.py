@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.cluster.hierarchy import dendrogram, linkage
-from scipy.spatial.distance import squareform
+from scipy.cluster.hierarchy import dendrogram
 
 from cospike import plots, runs
 from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.codes import Codes
 from cospike.factors import Factor, explain
-from cospike.families import class_overlap
+from cospike.families import class_overlap, class_tree
 from cospike.kinds import KINDS, uses
 from cospike.model import SparseVAE
 from cospike.plausibility import Plausibility
@@ -76,14 +75,11 @@ class RunView:
         counts = codes.class_counts()
         present = int(np.count_nonzero(counts))
         classes = np.sort(np.argsort(-counts, kind="stable")[: min(_MAX_CLASSES, present)])
-        place = np.full(codes.n_classes + 1, UNLABELLED)  # the last entry, place[-1], is that of unlabelled rows
-        place[classes] = np.arange(len(classes))
-        names = tuple(codes.class_names[label] for label in classes)
         return cls(
             name=run.resolve().name,
             config=runs.read_config(run),
             model=model,
-            codes=replace(codes, labels=place[codes.labels], class_names=names),
+            codes=_of_classes(codes, classes),
             classes=classes,
             n_present=present,
             n_unlabelled=int(np.count_nonzero(codes.labels == UNLABELLED)),
@@ -93,6 +89,10 @@ class RunView:
             history=_read_history(run),
             previews=_read_previews(run, model.shape, len(codes)),
         )
+
+    def shown_classes(self, codes: Codes) -> Codes:
+        """Other codes of the run, which know the classes shown only."""
+        return _of_classes(codes, self.classes)
 
     def owners(self, factor: Factor) -> list[int]:
         """Indices in the data of the classes that use a latent: names need not differ."""
@@ -124,6 +124,14 @@ class RunView:
         if self.model.settings["likelihood"] != "bernoulli" and self.previews["x"].size:
             low, high = map(float, np.quantile(self.previews["x"], (0.005, 0.995)))
         return np.moveaxis(np.clip((x - low) / max(high - low, 1e-12), 0, 1), -3, -1)
+
+
+def _of_classes(codes: Codes, classes: Int[np.ndarray, " class"]) -> Codes:
+    """With these classes alone; samples of others count as unlabelled."""
+    place = np.full(codes.n_classes + 1, UNLABELLED)  # the last entry, place[-1], is that of unlabelled rows
+    place[classes] = np.arange(len(classes))
+    names = tuple(codes.class_names[label] for label in classes)
+    return replace(codes, labels=place[codes.labels], class_names=names)
 
 
 def _read_history(run: Path) -> list[dict[str, Any]]:
@@ -173,8 +181,7 @@ def overlap(view: RunView) -> tuple[list[int], str | None]:
         return list(range(n)), None
     parts = ("active_probs", "slab_loc", "slab_scale", "prior_probs")
     overlap = class_overlap(replace(view.codes, **{name: getattr(view.codes, name)[..., latents] for name in parts}))
-    distances = squareform(np.maximum(1 - (overlap + overlap.T) / 2, 0), checks=False)
-    tree = dendrogram(linkage(distances, method="average", optimal_ordering=True), no_plot=True)
+    tree = dendrogram(class_tree(overlap), no_plot=True)
     order = tree["leaves"]
     branches = [([(x - 5) / 10 for x in xs], ys) for xs, ys in zip(tree["icoord"], tree["dcoord"], strict=True)]
     names = [view.codes.class_names[label] for label in order]
