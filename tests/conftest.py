@@ -6,11 +6,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from types import SimpleNamespace
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
 
 torch.set_num_threads(1)
+hypothesis.settings.register_profile("untimed", deadline=None)  # a first call loads libraries; speed is no test's job
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

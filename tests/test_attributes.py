@@ -175,7 +175,7 @@ def test_a_malicious_file_does_nothing(images, cache, tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_flipped_byte_is_believed_or_an_error(cache, data):
     images = np.zeros((2, 1, 8, 8))

@@ -50,7 +50,7 @@ def towards(level):
 
 
 @given(seed=st.integers(0, 2**32 - 1), row=st.integers(0, 29), level=st.floats(-1, 6))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_it_is_the_smallest_of_all_changes(seed, row, level):
     codes, weights = make_problem(seed)
     found = find_counterfactual(lambda z: z @ weights, codes, row, towards(level), max_changes=2, beam=1000)
@@ -63,7 +63,7 @@ def test_it_is_the_smallest_of_all_changes(seed, row, level):
 
 
 @given(seed=st.integers(0, 2**32 - 1), row=st.integers(0, 29), level=st.floats(2, 9), beam=st.integers(1, 4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_what_is_found_meets_the_goal_and_is_what_it_says(seed, row, level, beam):
     codes, weights = make_problem(seed, n_latents=7)
     found = find_counterfactual(lambda z: z @ weights, codes, row, towards(level), beam=beam)

@@ -191,7 +191,7 @@ def _figures(codes, factors):
     }
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000))
 def test_order_and_sign_of_the_latents_and_order_of_the_factors_do_not_matter(seed):
     rng = np.random.default_rng(seed)
@@ -206,7 +206,7 @@ def test_order_and_sign_of_the_latents_and_order_of_the_factors_do_not_matter(se
     assert all((x >= 0).all() and (x <= 1).all() for x in [*one["factor"], *one["latent"]])
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000))
 def test_names_of_classes_and_copies_of_the_samples_do_not_matter(seed):
     rng = np.random.default_rng(seed)
@@ -221,7 +221,7 @@ def test_names_of_classes_and_copies_of_the_samples_do_not_matter(seed):
         assert metric(codes, np.column_stack([names[labels], factors[:, 1]])) == expected
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_monoscore_does_not_mind_scale_shift_order_or_rotation(seed):
     rng = np.random.default_rng(seed)

@@ -115,7 +115,7 @@ def test_gradient_agrees_with_finite_differences():
         )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     values=st.lists(st.floats(-30, 30), min_size=2, max_size=12),
     order=st.randoms(use_true_random=False),

@@ -104,7 +104,7 @@ def test_the_mixture_of_patterns_that_equal_the_prior_is_the_prior(make_codes):
     assert got["neg_iwae_given_class"].value == pytest.approx(got["neg_iwae"].value, abs=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     logits=st.lists(st.lists(st.floats(-40, 40), min_size=3, max_size=3), min_size=2, max_size=4),
     counts=st.lists(st.integers(1, 50), min_size=4, max_size=4),

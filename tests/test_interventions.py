@@ -165,7 +165,7 @@ def test_the_interval_of_a_change_covers_at_its_rate():
     assert 0.90 <= np.mean(hits) <= 0.98  # Student's interval of 32 skewed values
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(N_CLASSES)), st.integers(0, 5))
 def test_names_and_order_of_latents_do_not_matter(order, seed):
     z = own_latents(seed)

@@ -279,7 +279,7 @@ def noisy_runs(seed) -> tuple[Reading, Reading]:
     return RUN, make_reading(z[:, :n_latents], weights[:n_latents])
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.integers(0, 1000))
 def test_another_order_and_sign_of_the_second_run_only_renames_its_latents(seed, other):
     first, second = noisy_runs(seed)
@@ -295,7 +295,7 @@ def test_another_order_and_sign_of_the_second_run_only_renames_its_latents(seed,
     assert one.kinds_ari == pytest.approx(two.kinds_ari, nan_ok=True)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 1000))
 def test_which_run_comes_first_does_not_matter(seed):
     first, second = noisy_runs(seed)

@@ -233,7 +233,7 @@ def naive_split(codes) -> dict[str, float]:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes)
 def test_split_is_that_of_the_sums_and_adds_up_to_the_spike_kl(sizes):
     codes = random_codes(**sizes)
@@ -244,7 +244,7 @@ def test_split_is_that_of_the_sums_and_adds_up_to_the_spike_kl(sizes):
     assert min(found.values()) >= 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes, st.randoms(use_true_random=False))
 def test_relabelling_reordering_and_duplicating_change_no_mean(sizes, random):
     codes = random_codes(**sizes)

@@ -106,7 +106,7 @@ FIGURES = st.one_of(
 SHIFTS = st.tuples(st.integers(-4, 4), st.integers(-4, 4))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(FIGURES, SHIFTS, st.floats(0.05, 300), st.floats(-50, 50))
 def test_neither_place_nor_grey_levels_matter(image, shift, gain, offset):
     moved = np.roll(image, shift, axis=(0, 1))
@@ -116,7 +116,7 @@ def test_neither_place_nor_grey_levels_matter(image, shift, gain, offset):
         assert values[2] == pytest.approx(values[0], rel=1e-6, abs=1e-6), name
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(FIGURES)
 def test_the_mirror_image_leans_to_the_other_side(image):
     found = strokes(image, image[:, ::-1])
@@ -182,7 +182,7 @@ def test_the_thickness_is_nearly_that_of_the_medial_axis():
     assert found == pytest.approx(by_medial_axis, abs=0.6)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(0.3, 0.7))
 def test_loops_in_noise_are_those_of_the_euler_number(seed, share):
     large = (np.random.default_rng(seed).random((3, 70, 70)) < share).astype(float)  # so large that it stays as it is
@@ -281,7 +281,7 @@ def test_a_drawn_shoe_has_its_heel():
     assert np.isnan(found["sleeve_length"]).all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.sampled_from([SHIRT, shoe(0), shoe(4)]), st.tuples(st.integers(-2, 2), st.integers(-4, 4)), st.floats(0.1, 9))
 def test_of_clothes_only_the_intensity_knows_the_grey_levels(image, shift, gain):
     found = measure_clothes(np.stack([image, gain * np.roll(image, shift, axis=(0, 1))]))

@@ -134,7 +134,7 @@ def test_a_latent_that_never_was_on_is_as_likely_as_one_in_n_plus_two():
 
 
 @given(seed=st.integers(0, 2**32 - 1), scale=st.lists(st.sampled_from([-8, 0.25, 1, 2]), min_size=5, max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_neither_units_nor_order_nor_names_of_classes_matter(seed, scale):
     rng = np.random.default_rng(seed)
     values, labels = draw(rng, 60)

@@ -20,7 +20,7 @@ def channel(n=8000, error=0.1, seed=0):
     return np.where(rng.random(n) < error, 1 - bit, bit)[:, None].astype(float), bit[:, None]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), st.integers(2, 12), st.integers(2, 30))
 def test_concordance_is_that_of_all_pairs_ties_a_half(seed, n_values, n):
     rng = np.random.default_rng(seed)
