@@ -54,6 +54,17 @@ def test_what_all_classes_share_makes_no_family():
     assert abs(group_sharing(codes, NAMES[:3]).excess.value) < 0.05
 
 
+def test_latents_that_nobody_uses_are_nothing_shared(make_codes):
+    """Thirty of them, each on with .01 in all classes, would be more than the latent that two classes share."""
+    labels = np.repeat([0, 1, 2, 3], 50)
+    used = np.array([[1.0, 0, 0, 0.9], [0, 1.0, 0, 0.9], [0, 0, 1.0, 0.1], [0.9, 0.9, 0.9, 0]])[labels]
+    alone, among = (
+        group_sharing(make_codes(probs, labels, n_classes=4), make_codes(probs, labels, n_classes=4).class_names[:2])
+        for probs in (used, np.hstack([used, np.full((200, 30), 0.01)]))
+    )
+    assert (among.inside, among.outside) == pytest.approx((alone.inside, alone.outside))
+
+
 @pytest.mark.slow
 def test_the_gain_is_that_over_the_same_samples_of_the_baseline():
     codes, plain = family_codes(0, shared=0.9), family_codes(1, shared=0.4)

@@ -1,7 +1,8 @@
 """Classes as a family: how much they share their latents, and whether some share more than others do. Arrays only.
 
 Two classes share Σ min / Σ max of their patterns, the mean active_probs (a weighted Jaccard index). Global latents are
-left out of a test: what all classes share makes no family.
+left out of a test, as what all classes share makes no family, and so are dead ones: many that nobody uses, each with a
+probability of a percent in all classes, would add up to something shared.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -159,13 +160,13 @@ def group_sharing(
 
 @dataclass(frozen=True)
 class _Patterns:
-    """The active_probs of each class that has samples, without the global latents."""
+    """The active_probs of each class that has samples, without the global and the dead latents."""
 
     by_class: tuple[Float[np.ndarray, "_ latent"], ...]  # of as many samples as each class has
 
     @classmethod
     def of(cls, codes: Codes, present: Int[np.ndarray, " class"]) -> "_Patterns":
-        specific = codes.active_probs[:, ~np.isin(latent_kinds(codes), GLOBAL_KINDS)]
+        specific = codes.active_probs[:, ~np.isin(latent_kinds(codes), (*GLOBAL_KINDS, "dead"))]
         return cls(tuple(specific[codes.labels == label] for label in present))
 
     @property
