@@ -58,6 +58,8 @@ def test_the_fingerprint_is_that_of_the_run_folder_and_changes_with_what_decides
         config | {"data": {"name": "digits", "fingerprint": "0"}},
     )
     assert len({fingerprint(other) for other in others} | {same}) == 1 + len(others)
+    later = config | {"objective": config["objective"] | {"a price of a later version": 0.0}}
+    assert fingerprint(later) == same
 
 
 def test_the_recipe_comes_before_what_all_runs_share(digits):

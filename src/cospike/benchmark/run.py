@@ -95,10 +95,12 @@ def configure(
 def fingerprint(config: Mapping[str, Any]) -> str:
     """The first 16 hexadecimal digits of the SHA-256 over model, objective, training and data, but not versions.
 
-    Of `config.json` in a run folder it is the same as of what `configure` gave for that run.
+    Of `config.json` in a run folder it is the same as of what `configure` gave for that run. What an objective does
+    not charge is left out, so that a price that it learns to know later does not ask for the run again.
     """
+    charged = {name: value for name, value in config["objective"].items() if value}
     training = {name: config["training"].get(name) for name in ("epochs", "batch_size", "learning_rate", "seed")}
-    parts = [config["model"], config["objective"], training, config["data"]["fingerprint"]]
+    parts = [config["model"], charged, training, config["data"]["fingerprint"]]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
