@@ -4,9 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.distributions import Bernoulli
 
 from cospike.divergence import js_bernoulli, kl_bernoulli
-from cospike.information import pairwise_js, spike_information
+from cospike.information import equivocation, pairwise_js, spike_information
 
 ALPHA = 0.03
 
@@ -123,3 +124,60 @@ def test_a_missing_class_index_changes_nothing():
         pairs = (js_bernoulli(logits[0], logits[1]) + js_bernoulli(logits[2], logits[3])) / 2
         torch.testing.assert_close(pairwise_js(logits, labels), pairs, rtol=1e-5, atol=1e-9)
         torch.testing.assert_close(split.within, naive_split(logits, labels)[0])
+
+
+def drawn(seed, **how):
+    logits, labels = batch(seed, **how)
+    return torch.bernoulli(logits.sigmoid(), generator=torch.Generator().manual_seed(seed)), logits, labels
+
+
+@given(st.integers(0, 10_000), st.floats(0.01, 12.0))
+def test_equivocation_is_bayes_rule_written_out(seed, spread):
+    spikes, logits, labels = drawn(seed, spread=spread)
+    classes = labels.unique()
+    patterns = [Bernoulli(logits[labels == c].sigmoid().mean(0)) for c in classes]
+    for value, spike, label in zip(equivocation(spikes, logits, labels), spikes, labels, strict=True):
+        joint = [
+            (labels == c).double().mean() * pattern.log_prob(spike).sum().exp()
+            for c, pattern in zip(classes, patterns, strict=True)
+        ]
+        expected = -(joint[classes.tolist().index(int(label))] / sum(joint)).log()
+        torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-9)
+        assert value > -1e-12
+
+
+@given(st.integers(0, 10_000))
+def test_equivocation_does_not_heed_order_names_copies_or_unlabelled_rows(seed):
+    spikes, logits, labels = drawn(seed)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    renamed = torch.tensor([3, 9, 0, 1])[labels]
+    expected = equivocation(spikes, logits, labels)
+    torch.testing.assert_close(equivocation(spikes[order], logits[order], renamed[order]), expected[order])
+    torch.testing.assert_close(equivocation(spikes.repeat(2, 1), logits.repeat(2, 1), labels.repeat(2))[:40], expected)
+    unlabelled = torch.full((40,), -1)
+    torch.testing.assert_close(
+        equivocation(spikes.repeat(2, 1), torch.cat([logits, 5 - logits]), torch.cat([labels, unlabelled])), expected
+    )
+    assert not len(equivocation(spikes, logits, unlabelled))
+
+
+def test_equivocation_ends_at_nothing_and_begins_at_all_of_the_label():
+    """0 where a pattern names its class, and H(y) where all classes have one, the others' trivial minimum."""
+    labels = torch.tensor([0, 0, 0, 1])
+    apart = torch.tensor([[20.0, -20.0]] * 3 + [[-20.0, 20.0]], dtype=torch.float64)
+    same = apart[:1].repeat(4, 1)
+    assert equivocation(apart.sigmoid().round(), apart, labels).max() < 1e-8
+    entropy = -(0.75 * torch.tensor(0.75).log() + 0.25 * torch.tensor(0.25).log())
+    assert equivocation(same.sigmoid().round(), same, labels).mean() == pytest.approx(float(entropy))
+    assert equivocation(same.sigmoid().round(), same, torch.zeros(4, dtype=torch.long)).abs().max() == 0
+    pairwise_and_within = pairwise_js(same, labels).sum() + spike_information(same, labels, ALPHA).within.sum()
+    assert pairwise_and_within.abs() < 1e-8  # to which one pattern for all is perfect
+
+
+@pytest.mark.parametrize("logit", [-200.0, -17.0, 17.0, 200.0])
+def test_equivocation_is_finite_at_saturation(logit):
+    logits = torch.full((6, 2), logit, requires_grad=True)
+    value = equivocation(1.0 - logits.detach().sigmoid().round(), logits, torch.tensor([0, 0, 1, 1, 2, 2])).sum()
+    value.backward()
+    assert value.isfinite()
+    assert logits.grad.isfinite().all()

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Bernoulli, kl_divergence
 
 from cospike._errors import InputError
-from cospike.information import pairwise_js
+from cospike.information import equivocation, pairwise_js
 from cospike.model import SparseVAE
 from cospike.objective import PRESETS, Objective
 from cospike.schedule import Schedule
@@ -68,8 +68,9 @@ def test_dense_latents_pay_for_no_spike(case, progress):
     sparse = [type(q)(d.active_logits[..., 3:], d.loc[..., 3:], d.scale[..., 3:]) for d in (q, p)]
     objective = Objective.class_consistent(sharing=0.3)
     parts = objective(output, x, y, progress=progress).parts
-    alone = objective(output._replace(posterior=sparse[0], prior=sparse[1]), x, y, progress=progress).parts
-    for name in ("within", "between", "sparsity", "spread"):
+    output = output._replace(posterior=sparse[0], prior=sparse[1], spikes=output.spikes[:, 3:])
+    alone = objective(output, x, y, progress=progress).parts
+    for name in ("within", "between", "equivocation", "sparsity", "spread"):
         torch.testing.assert_close(parts[name], alone[name], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(parts["slab_kl"], alone["slab_kl"], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(parts["dense_kl"], kl_divergence(q, p)[:, :3].sum(-1).mean(), rtol=1e-4, atol=1e-5)
@@ -169,10 +170,11 @@ def test_a_class_prior_of_the_class_means_is_the_split_of_the_batch(case):
 def test_doubling_the_batch_does_not_change_the_split_terms(case, name):
     _, x, y = case
     model = SparseVAE(SHAPE, D, hidden=(20,)).eval()
-    torch.manual_seed(0)
-    single = Objective.preset(name)(model(x), x, y)
-    torch.manual_seed(0)
-    double = Objective.preset(name)(model(x.repeat(2, 1, 1, 1)), x.repeat(2, 1, 1, 1), y.repeat(2))
+    output, twice = model(x), model(x.repeat(2, 1, 1, 1))
+    single = Objective.preset(name)(output, x, y)
+    double = Objective.preset(name)(
+        twice._replace(spikes=output.spikes.repeat(2, 1)), x.repeat(2, 1, 1, 1), y.repeat(2)
+    )
     for part in set(single.parts) - {"reconstruction", "pairwise"}:
         torch.testing.assert_close(double.parts[part], single.parts[part], rtol=1e-4, atol=1e-6)
 
@@ -206,7 +208,7 @@ def test_unlabelled_rows_pay_their_plain_spike_kl_by_their_share(case):
         torch.testing.assert_close(nobody.loss, vsc.loss, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("price", ["slab", "within", "between", "sparsity", "sharing", "pairwise"])
+@pytest.mark.parametrize("price", ["slab", "within", "between", "equivocation", "sparsity", "sharing", "pairwise"])
 def test_each_price_lowers_its_term(case, price):
     """Direction: a step along the gradient of what one price adds to the loss lowers that price's term."""
     term = {"slab": "slab_kl", "sharing": "spread"}.get(price, price)
@@ -228,6 +230,18 @@ def test_each_price_lowers_its_term(case, price):
     assert terms(priced).parts[term] < before.parts[term]
 
 
+def test_equivocation_is_that_of_the_drawn_spikes_by_the_share_of_labelled_rows(case):
+    output, x, y = case
+    y = y.clone()
+    y[:12] = -1
+    plain, priced = Objective(), Objective(equivocation=7.0)
+    extra = priced(output, x, y).loss - plain(output, x, y).loss
+    of_labelled = equivocation(output.spikes[12:], output.posterior.active_logits[12:], y[12:]).mean()
+    torch.testing.assert_close(extra, 7.0 * of_labelled * 18 / 30, rtol=1e-4, atol=1e-4)
+    assert priced.needs_labels
+    assert not plain.needs_labels
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_survive_json(name):
     import json
@@ -243,6 +257,7 @@ def test_presets_survive_json(name):
         (lambda: Objective.preset("vcs"), "Did you mean 'vsc'"),
         (lambda: Objective.preset("vsc", pairwise=3.0), "belongs to paper"),
         (lambda: Objective(between=-1.0), "unstable"),
+        (lambda: Objective(equivocation=-1.0), "equivocation"),
         (lambda: Objective.class_consistent(within=float("nan")), "within"),
         (lambda: Objective.class_consistent(sharing=1.2), "sharing"),
         (lambda: Objective(spikes="hard"), "spikes"),

@@ -14,7 +14,7 @@ from cospike.progress import working
 from cospike.runs import check_folder
 from cospike.train import check_objective, fit
 
-_PRICES = ("within", "between", "sharing", "pairwise", "distance", "beta")
+_PRICES = ("within", "between", "equivocation", "sharing", "pairwise", "distance", "beta")
 
 
 def train_run(

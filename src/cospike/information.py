@@ -9,6 +9,14 @@ With mean-field spikes, batch averages γ̄_y of a class and γ̄ of all, the me
 
 per latent. Each is a difference of binary entropies of means: linear in the batch, no pairs. VSC charges the three
 alike; the paper adds a second price on straying; cospike prices them apart.
+
+What is free is not yet asked for. Classes that look alike may share one pattern, within which all agree. What a drawn
+pattern s leaves open of the class is its *equivocation* H(y | s) (Shannon 1948), by Bayes from the class patterns:
+
+    equivocation = E −ln p(y | s),      p(y | s) ∝ p(y) Π_i γ̄_y,i^s_i (1 − γ̄_y,i)^(1 − s_i).
+
+A negative price on `between` would ask for it too, but that is summed over latents, and won without end by using more
+of them; this ends at 0, where every pattern names its class.
 """
 
 from typing import NamedTuple
@@ -20,6 +28,8 @@ from torch.nn.functional import logsigmoid
 
 from cospike._types import UNLABELLED
 from cospike.divergence import ALWAYS_ON_LOGIT, binary_entropy, kl_bernoulli, mean_pairwise_js
+
+_SMALLEST = 1e-30  # of a class mean whose logarithm is taken: each is 0 only by underflow
 
 
 class SpikeInformation(NamedTuple):
@@ -115,6 +125,45 @@ def prior_information(
         sparsity=_cross_entropy(mean_on, mean_off, prior_probs) - spread,
         spread=spread,
     )
+
+
+def equivocation(
+    spikes: Float[Tensor, "batch latent"],
+    active_logits: Float[Tensor, "batch latent"],
+    labels: Int[Tensor, " batch"],
+) -> Float[Tensor, " labelled"]:
+    """What the pattern that was drawn for each sample leaves open of its class: −ln p(class | pattern), in nats.
+
+    Drawn, not expected: a γ of ½ would say on average what no draw of it says.
+
+    Args:
+        spikes: what is active in each sample, 1 or 0 (`SpikeSlab.rsample_spikes`).
+        active_logits: logits of P(latent ≠ 0 | x), whose means over a class are its pattern.
+        labels: class of each row; −1 rows are left out.
+
+    Returns:
+        Nats, ≥ 0, a value for each labelled row; −ln p(y), from the shares in the batch, if all classes have one
+        pattern.
+
+    References:
+        Shannon, A Mathematical Theory of Communication, 1948, section 12.
+
+    >>> logits = torch.tensor([[9.0, -9.0], [9.0, -9.0], [-9.0, 9.0], [-9.0, 9.0]])
+    >>> spikes = logits.sigmoid().round()
+    >>> [round(float(equivocation(spikes, logits, torch.tensor(y)).mean()), 3) for y in ([0, 0, 1, 1], [0, 1, 0, 1])]
+    [0.0, 0.693]
+    """
+    labelled = labels != UNLABELLED
+    if not bool(labelled.all()):
+        spikes, active_logits, labels = spikes[labelled], active_logits[labelled], labels[labelled]
+    if not len(labels):
+        return active_logits.new_zeros(0)
+    _, labels, counts = labels.unique(return_inverse=True, return_counts=True)
+    probs = (active_logits.sigmoid(), (-active_logits).sigmoid())
+    log_on, log_off = (_class_means(rows, labels, counts).clamp_min(_SMALLEST).log() for rows in probs)
+    likelihood = (counts / len(labels)).log() + spikes @ log_on.T + (1.0 - spikes) @ log_off.T
+    posterior: Tensor = likelihood.log_softmax(1).gather(1, labels[:, None])
+    return -posterior.squeeze(1)
 
 
 def pairwise_js(

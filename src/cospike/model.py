@@ -27,6 +27,7 @@ class Output(NamedTuple):
 
     posterior: SpikeSlab
     prior: SpikeSlab
+    spikes: Float[Tensor, "batch latent"]  # what is active in the draw that was decoded, 1 or 0, with gradients
     likelihood: Distribution
     pattern: SpikeSlab | None = None  # what a conditional prior expects of each row
     by_class: bool = False  # whether that is the pattern of its class, and says nothing where the class is not known
@@ -172,12 +173,13 @@ class SparseVAE(nn.Module):
             slab_share: λ of VSC's spike warm-up (`SpikeSlab.tempered`).
         """
         posterior = self.encode(x).tempered(slab_share)
-        z = posterior.rsample(spikes=spikes, sharpness=sharpness)
+        drawn = posterior.rsample_spikes(spikes=spikes, sharpness=sharpness)
         pattern = None
         if self.conditional_prior is not None and labels is not None:
             pattern = self.conditional_prior(x, labels, lambda inputs: self.encode(inputs).tempered(slab_share))
         by_class = isinstance(self.conditional_prior, ClassPrior)
-        return Output(posterior, self.prior(), self.decode(z), pattern, by_class)
+        likelihood = self.decode(drawn * posterior.rsample_slabs())
+        return Output(posterior, self.prior(), drawn, likelihood, pattern, by_class)
 
     def prior_components(self) -> SpikeSlab:
         """The prior that the model was trained for, as a uniform mixture: `SpikeSlab` [component, latent].
@@ -248,15 +250,15 @@ def default_active_prior(shape: tuple[int, ...]) -> float:
 
 
 def default_n_dense(shape: tuple[int, ...], n_latents: int) -> int:
-    """The number of dense latents of a model that is given none: 4 for 28 × 28 values and more, 1 for fewer.
+    """The number of dense latents of a model that is given none: 6 for 28 × 28 values and more, 1 for fewer.
 
     Of few values, a few dense latents describe all there is, and leave nothing for the sparse ones to tell. At most a
     tenth of the latents are dense. The rule is ours, a starting point (docs/design/0004-dense-block.md).
 
     >>> default_n_dense((1, 28, 28), 60), default_n_dense((1, 8, 8), 60), default_n_dense((5,), 5)
-    (4, 1, 0)
+    (6, 1, 0)
     """
-    return min(4 if math.prod(shape) >= 28 * 28 else 1, n_latents // 10)
+    return min(6 if math.prod(shape) >= 28 * 28 else 1, n_latents // 10)
 
 
 def _check(settings: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
     loss = reconstruction + pairwise · mean over latents of the paper's class loss
            + slab · [ w(t) · slab_kl + w_dense(t) · dense_kl ] + w(t) · [ within · within + between · between ]
-           + sparsity · sparsity(α_t) + w(t) · sharing · spread
+           + sparsity · sparsity(α_t) + w(t) · sharing · spread + equivocation · equivocation
 
 Every term is in nats a sample: summed over pixels and latents (the paper's pairwise term alone is averaged over
 latents, as the paper says), averaged over the batch. The prices of the split are totals, not extras: (1, 1, 1)
@@ -12,7 +12,8 @@ patterns stand where the class means of the batch do otherwise, and its slabs wh
 **The warm-up** w(t) goes from 0 to 1. Sparsity is not free meanwhile: it is charged in full, against a milder prior
 that tightens, α_t = early_prior^(1−w) · α^w. With free sparsity every latent is on in every sample at first, and
 pruning then leaves a few that all classes share. With the annealed prior, patterns start sparse and differ between
-classes (docs/design/0001-prior-annealing.md). Dense latents may pay from the start, w_dense = e + (1 − e) w with
+classes (docs/design/0001-prior-annealing.md). Equivocation is charged in full throughout: classes that begin on one
+pattern stay there. Dense latents may pay from the start, w_dense = e + (1 − e) w with
 e = early_dense: free ones would take what the sparse ones are there to tell.
 """
 
@@ -28,7 +29,7 @@ from torch import Tensor
 from cospike._errors import InputError, did_you_mean
 from cospike._types import UNLABELLED
 from cospike.divergence import ALWAYS_ON_LOGIT
-from cospike.information import SpikeInformation, pairwise_js, prior_information, spike_information
+from cospike.information import SpikeInformation, equivocation, pairwise_js, prior_information, spike_information
 from cospike.model import Output
 from cospike.schedule import Schedule
 from cospike.spike_slab import Spikes, check_spikes, slab_kl
@@ -50,6 +51,8 @@ class Objective:
         slab: price of a nat of slab KL (β of a β-VAE).
         within: price of a nat by which a sample's pattern strays from its class.
         between: price of a nat that the pattern tells about the class.
+        equivocation: price of a nat of doubt about the class that the pattern leaves. Without it, classes that look
+            alike may end on one pattern: within it all agree.
         sparsity: price of a nat of average use.
         sharing: ρ of the reward for spreading use that is taken back. At 0 it pays to copy a global factor into
             every class; as it grows, copies merge into shared latents.
@@ -71,6 +74,7 @@ class Objective:
     slab: float = 1.0
     within: float = 1.0
     between: float = 1.0
+    equivocation: float = 0.0
     sparsity: float = 1.0
     sharing: float = 0.0
     pairwise: float = 0.0
@@ -85,7 +89,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         """Refuse prices under which the objective has no minimum."""
-        for name in ("slab", "within", "between", "sparsity", "sharing", "pairwise"):
+        for name in ("slab", "within", "between", "equivocation", "sparsity", "sharing", "pairwise"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(
                     f"'{name}' of Objective must be a finite price of at least 0, got {getattr(self, name)}. "
@@ -139,12 +143,21 @@ class Objective:
         return cls(name="paper", pairwise=pairwise, distance=distance)
 
     @classmethod
-    def class_consistent(cls, *, within: float = 5.0, between: float = 0.0, sharing: float = 0.0) -> "Objective":
-        """The default, cospike's own: straying from the class is dear, telling classes apart is free.
+    def class_consistent(
+        cls, *, within: float = 5.0, between: float = 0.0, equivocation: float = 8.0, sharing: float = 0.0
+    ) -> "Objective":
+        """The default, cospike's own: straying from the class is dear, and so is a pattern that does not name it.
 
         Global factors have latents of their own that are always on (``n_dense`` of `SparseVAE`).
         """
-        return cls(name="class-consistent", within=within, between=between, sharing=sharing, early_dense=1.0)
+        return cls(
+            name="class-consistent",
+            within=within,
+            between=between,
+            equivocation=equivocation,
+            sharing=sharing,
+            early_dense=1.0,
+        )
 
     @classmethod
     def preset(cls, name: str, **settings: Any) -> "Objective":
@@ -215,6 +228,8 @@ class Objective:
         else:
             pattern_logits = None if pattern is None else pattern.active_logits
             parts |= _spike_parts(q.active_logits, labels, prior_probs, pattern_logits)
+        if self.equivocation:
+            parts["equivocation"] = equivocation(output.spikes, q.active_logits, labels).sum() / len(labels)
         if self.pairwise:
             n_sparse = (~is_dense).sum().clamp_min(1)
             parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).sum() / n_sparse
@@ -229,6 +244,7 @@ class Objective:
             "dense_kl": (self.early_dense + (1.0 - self.early_dense) * weight) * self.slab,
             "within": weight * self.within,
             "between": weight * self.between,
+            "equivocation": self.equivocation,
             "sparsity": self.sparsity,
             "spread": weight * self.sharing,
             "unlabelled_information": weight,
@@ -245,7 +261,7 @@ class Objective:
     def needs_labels(self) -> bool:
         """Whether labels change the loss of a model with the fixed prior."""
         alike = self.within == self.between == self.sparsity == 1 and not self.sharing
-        return bool(self.pairwise) or not (alike or self.pooled)
+        return bool(self.pairwise or self.equivocation) or not (alike or self.pooled)
 
 
 def _sums(split: SpikeInformation, share: Tensor | float = 1.0) -> dict[str, Tensor]:

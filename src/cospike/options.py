@@ -31,7 +31,7 @@ class Options:
     active_prior: Annotated[float | None, Parameter(group=_model)] = None
     """Share of samples in which a sparse latent is expected to be active (default: 0.01, more for small data)."""
     n_dense: Annotated[int | None, Parameter(group=_model)] = None
-    """Latents that are always on, for factors of all samples (default: up to 4; vsc and paper: none; vae: all)."""
+    """Latents that are always on, for factors of all samples (default: up to 6; vsc and paper: none; vae: all)."""
     prior: Annotated[Literal["fixed", "per-class", "pseudo-inputs"] | None, Parameter(group=_model)] = None
     """What training expects of a sample: fixed, or learned from its class or from inputs like it."""
     n_pseudo_inputs: Annotated[int, Parameter(group=_model)] = 20
@@ -41,6 +41,8 @@ class Options:
     """class-consistent: price of a nat by which a sample strays from its class."""
     between: Annotated[float | None, Parameter(group=_objective)] = None
     """class-consistent: price of a nat that the pattern tells about the class."""
+    equivocation: Annotated[float | None, Parameter(group=_objective)] = None
+    """class-consistent: price of a nat of doubt about the class that the pattern leaves."""
     sharing: Annotated[float | None, Parameter(group=_objective)] = None
     """class-consistent: 0 copies what classes have in common into each, 1 shares all."""
     pairwise: Annotated[float | None, Parameter(group=_objective)] = None

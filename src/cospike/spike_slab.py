@@ -102,7 +102,7 @@ class SpikeSlab(Distribution):
         """Draw exactly: a latent is 0 with probability 1 − γ. Without gradients."""
         shape = self._extended_shape(sample_shape)
         uniform = self._uniform(shape, generator)
-        return torch.where(uniform <= self.active_probs, self._slab(shape, generator), 0.0)
+        return torch.where(uniform <= self.active_probs, self.rsample_slabs(shape, generator=generator), 0.0)
 
     def rsample(
         self,
@@ -123,6 +123,19 @@ class SpikeSlab(Distribution):
         alone. A latent that never switches off (`ALWAYS_ON_LOGIT`) has no gradient in its spike.
         """
         shape = self._extended_shape(sample_shape)
+        spike = self.rsample_spikes(shape, spikes=spikes, sharpness=sharpness, generator=generator)
+        return spike * self.rsample_slabs(shape, generator=generator)
+
+    def rsample_spikes(
+        self,
+        shape: Size | None = None,
+        *,
+        spikes: Spikes = "second-order",
+        sharpness: float = 200.0,
+        generator: Generator | None = None,
+    ) -> Tensor:
+        """Draw what is active, 1 or 0, with gradients as in `rsample`; of ``shape``, samples first."""
+        shape = self._extended_shape() if shape is None else shape
         check_spikes(spikes, "SpikeSlab.rsample")
         probs, uniform = self.active_probs, self._uniform(shape, generator)
         spike = (uniform <= probs).to(probs.dtype)
@@ -133,14 +146,16 @@ class SpikeSlab(Distribution):
         else:
             relaxed = (sharpness * (probs - uniform)).sigmoid()
             spike = relaxed if spikes == "relaxed" else relaxed + (spike - relaxed).detach()
-        return torch.where(self.active_logits >= ALWAYS_ON_LOGIT, 1.0, spike) * self._slab(shape, generator)
+        return torch.where(self.active_logits >= ALWAYS_ON_LOGIT, 1.0, spike)
+
+    def rsample_slabs(self, shape: Size | None = None, *, generator: Generator | None = None) -> Tensor:
+        """Draw the values that active latents have, with gradients; of ``shape``, samples first."""
+        noise = self.loc.new_empty(self._extended_shape() if shape is None else shape).normal_(generator=generator)
+        return torch.addcmul(self.loc, self.scale, noise)
 
     def _uniform(self, shape: Size, generator: Generator | None) -> Tensor:
         """In (0, 1], so that γ rounded to 1 is never drawn as off, and a γ below the grain of the draw never as on."""
         return self.loc.new_empty(shape).uniform_(generator=generator).neg_().add_(1.0)
-
-    def _slab(self, shape: Size, generator: Generator | None) -> Tensor:
-        return torch.addcmul(self.loc, self.scale, self.loc.new_empty(shape).normal_(generator=generator))
 
 
 def check_spikes(spikes: str, of: str) -> None:
