@@ -33,14 +33,17 @@ class Variant(NamedTuple):
 DEFAULT, VSC = Variant("default"), Variant("VSC", "vsc")
 LEVERS: dict[str, tuple[Variant, ...]] = {
     "dense": (
-        *(Variant(f"{n} dense", model={"n_dense": n}) for n in (0, 1, 2, 3, 4, 6)),
-        Variant("4 dense, free at first", objective={"early_dense": 0.0}),
+        *(Variant(f"{n} dense", model={"n_dense": n}) for n in (0, 2, 4, 6, 8)),
+        Variant("6 dense, free at first", objective={"early_dense": 0.0}),
         VSC,
-        Variant("VSC, 4 dense", "vsc", objective={"early_dense": 1.0}, model={"n_dense": 4}),
+        Variant("VSC, 6 dense", "vsc", objective={"early_dense": 1.0}, model={"n_dense": 6}),
     ),
     "sharing": tuple(Variant(f"sharing {rho:g}", objective={"sharing": rho}) for rho in (0.0, 0.3, 0.5)),
     "within": tuple(Variant(f"within {price:g}", objective={"within": price}) for price in (3.0, 4.0, 5.0, 6.0, 10.0)),
     "between": tuple(Variant(f"between {price:g}", objective={"between": price}) for price in (0.0, 0.3, 1.0)),
+    "equivocation": tuple(
+        Variant(f"equivocation {price:g}", objective={"equivocation": price}) for price in (0.0, 2.0, 5.0, 8.0, 12.0)
+    ),
     "warm-up": (
         *(Variant(f"early prior {p:g}", objective={"early_prior": p}) for p in (0.01, 0.1, 0.2, 0.4)),
         *(Variant(f"until {u:g}", objective={"warm_up": cs.Schedule(0.0, 1.0, until=u)}) for u in (0.3, 0.5, 0.8)),

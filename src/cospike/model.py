@@ -68,6 +68,7 @@ class SparseVAE(nn.Module):
     pattern_loc: Tensor
     pattern_scale: Tensor
     pattern_counts: Tensor
+    dense_axes: Tensor | None
 
     def __init__(
         self,
@@ -117,6 +118,7 @@ class SparseVAE(nn.Module):
         for name in ("logits", "loc", "scale"):
             self.register_buffer(f"pattern_{name}", torch.empty(0, n_latents))
         self.register_buffer("pattern_counts", torch.empty(0))
+        self.register_buffer("dense_axes", None)  # until `turn`
 
     @property
     def n_latents(self) -> int:
@@ -141,10 +143,18 @@ class SparseVAE(nn.Module):
     def encode(self, x: Float[Tensor, "batch *event"]) -> SpikeSlab:
         """q(z | x) [batch, latent]."""
         posterior: SpikeSlab = self.encoder(x)
-        return posterior
+        if self.dense_axes is None:
+            return posterior
+        k, axes = self.n_dense, self.dense_axes
+        loc, scale = posterior.loc[:, :k, None], posterior.scale[:, :k, None]  # no product that bfloat16 would round
+        loc = torch.cat([(loc * axes).sum(1), posterior.loc[:, k:]], dim=1)
+        scale = torch.cat([(axes / scale).square().sum(1).rsqrt(), posterior.scale[:, k:]], dim=1)
+        return SpikeSlab(posterior.active_logits, loc, scale, validate_args=False)
 
     def decode(self, z: Float[Tensor, "batch latent"]) -> Distribution:
         """p(x | z): a likelihood whose `log_prob` is nats per row, and whose `mean` is the picture."""
+        if self.dense_axes is not None:
+            z = torch.cat([z[:, : self.n_dense] @ self.dense_axes.T, z[:, self.n_dense :]], dim=1)
         likelihood: Distribution = self.decoder(z)
         return likelihood
 
@@ -180,6 +190,18 @@ class SparseVAE(nn.Module):
         by_class = isinstance(self.conditional_prior, ClassPrior)
         likelihood = self.decode(drawn * posterior.rsample_slabs())
         return Output(posterior, self.prior(), drawn, likelihood, pattern, by_class)
+
+    def turn(self, axes: Float[np.ndarray, "dense axis"]) -> None:
+        """Take other axes for the dense block: p(x) stays what it is, as N(0, I) has no axes of its own.
+
+        The posterior stays diagonal, now in the new axes. Of all such, it is the one with the lowest KL to what it was:
+        the precisions along the axes are kept, not the variances (`cospike.axes` says what is lost).
+
+        Args:
+            axes: an orthogonal matrix whose columns are the new axes in those that the model has now.
+        """
+        new = torch.as_tensor(axes, dtype=torch.float32, device=self.device)
+        self.dense_axes = new if self.dense_axes is None else self.dense_axes @ new
 
     def prior_components(self) -> SpikeSlab:
         """The prior that the model was trained for, as a uniform mixture: `SpikeSlab` [component, latent].

@@ -143,6 +143,8 @@ def load(run: str | Path) -> SparseVAE:
         model = SparseVAE(**config["model"])
         if classes := len(weights["pattern_counts"]):
             model.resize_class_patterns(classes)
+        if "dense_axes" in weights:
+            model.turn(weights["dense_axes"].numpy())
         model.load_state_dict(weights)
     except (KeyError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
