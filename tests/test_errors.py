@@ -59,6 +59,9 @@ VERBS = {
     "associate": Verb(
         cs.associate, {"codes": CODES, "attributes": SIZE}, ("codes", "attributes", "threshold", "strong")
     ),
+    "block_directions": Verb(
+        cs.block_directions, {"codes": CODES, "attributes": SIZE}, ("codes", "attributes", "seed")
+    ),
     "group_sharing": Verb(
         cs.group_sharing, {"codes": CODES, "group": ("a", "b")}, ("codes", "group", "n_bootstrap"), ("baseline",)
     ),

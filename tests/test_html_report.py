@@ -14,6 +14,7 @@ from cospike._errors import InputError
 from cospike._files import write_atomic
 from cospike.class_views import measure_disentanglement
 from cospike.codes import Codes
+from cospike.directions import block_directions
 from cospike.disentanglement_table import METRICS
 from cospike.evaluation import evaluate
 from cospike.html_report import report
@@ -248,6 +249,32 @@ def test_latents_have_the_names_of_attributes_they_go_with(tmp_path):
     (run / "attributes.npz").write_bytes((run / "attributes.npz").read_bytes()[:40])
     with pytest.raises(InputError, match=r"attributes\.npz .*is damaged"):
         report(run)
+
+
+def test_directions_of_the_always_on_latents_stand_in_the_page_if_there_are_any(tmp_path):
+    probs = np.full((180, 6), OFF)
+    probs[:, :3] = 1
+    labels = np.repeat(np.arange(3), 60)
+    probs[np.arange(180), 3 + labels] = ON
+    run = make_run(tmp_path / "run", per_class=60, probs=probs, n_dense=3)
+    assert "Directions of the always-on" not in check(report(run)).text
+    (codes,) = runs.read_codes(run, ("test",))
+    z = codes.slab_loc.astype(float)
+    attributes = {"loop_area": 0.6 * z[:, 0] - 0.8 * z[:, 2], "noise": np.random.default_rng(5).normal(size=180)}
+    runs.save_arrays(run, "attributes.npz", attributes)
+    page = check(report(run))
+    table = page.source[page.source.index('id="directions"') : page.source.index('id="overlap"')]
+    assert "The 3 latents that are always on" in table
+    ((name, cells),) = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table, flags=re.DOTALL)
+    cells = [re.sub(r"<.*?>", " ", cell).split() for cell in re.findall(r"<td.*?>(.*?)</td>", cells)]
+    (found, _) = block_directions(codes, attributes)
+    assert name == "loop area"
+    assert [float(text) for text in cells[0] if text != "…"] == pytest.approx(found.rho, abs=0.006)
+    assert cells[1] == ["3", "of", "3"]
+    assert cells[2] == ["2", f"\N{MINUS SIGN}{-found.weights[2]:.2f}", "0", f"+{found.weights[0]:.2f}"]
+    assert cells[3] == ["2", f"\N{MINUS SIGN}{-found.best_latent_rho:.2f}"]
+    runs.save_arrays(run, "attributes.npz", {"noise": attributes["noise"]})
+    assert "Directions of the always-on" not in check(report(run)).text
 
 
 def test_a_change_by_the_range_has_the_sign_of_going_up(trained, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import cospike as cs
 from cospike import runs
 from cospike.entry import main
-from cospike.evaluation import Evaluation, remark
+from cospike.evaluation import Evaluation, evaluate, read_evidence, remark
 from cospike.evidence import Evidence
 from cospike.inspection import N_RESAMPLES, inspect_run
 from cospike.report_figures import RunView
@@ -25,6 +25,15 @@ def other_seed(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("seeds") / "other"
     model = cs.SparseVAE(digits.shape, 16, hidden=(64,), seed=1)
     cs.fit(model, digits, epochs=60, batch_size=100, seed=1, out=folder, accelerator="cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def block(digits, tmp_path_factory):
+    """The folder of a run with four latents that are always on."""
+    folder = tmp_path_factory.mktemp("block") / "run"
+    model = cs.SparseVAE(digits.shape, 8, hidden=(64,), n_dense=4)
+    cs.fit(model, digits, epochs=20, batch_size=100, out=folder, accelerator="cpu")
     return folder
 
 
@@ -63,17 +72,44 @@ def test_the_range_changes_an_attribute_by_a_signed_number(trained, capsys):
         assert shown[0] in "+-"
 
 
+def test_directions_of_the_always_on_latents_stand_under_the_factors(block, capsys):
+    (codes,) = runs.read_codes(block, ("test",))
+    found = cs.block_directions(codes, runs.read_arrays(block, "attributes.npz"))
+    named = [one for one in found if one.rho.value >= 0.3]
+    assert 0 < len(named) < len(found)
+    evidence = read_evidence(block, codes, evaluate(block).factors)
+    assert repr(evidence.directions) == repr(found)  # where NaN equals NaN
+    main(["measure", str(block), "--factors", "--json"])
+    told = json.loads(capsys.readouterr().out)["directions"]
+    assert [(one["attribute"], one["rho"], one["weights"]) for one in told] == [
+        (one.attribute, list(one.rho), list(one.weights)) for one in found
+    ]
+    main(["measure", str(block), "--factors"])
+    table = capsys.readouterr().out.split("best single latent")[1]
+    rows = re.findall(r"(?m)^(\w+) +(-?[\d.]+) +\S+ … \S+ +(\d+) of (\d+) +(.*?)  +(\d+) \((\S+)\)", table)
+    assert [row[0] for row in rows] == [one.attribute for one in named]
+    for (_, rho, *classes, parts, best, best_rho), one in zip(rows, named, strict=True):
+        assert (float(rho), float(best_rho)) == pytest.approx((one.rho.value, one.best_latent_rho), abs=0.006)
+        assert [*map(int, classes), int(best)] == [one.n_classes, one.n_judged, one.best_latent]
+        weights = {int(latent): float(weight) for latent, weight in re.findall(r"(\d+) \((\S+)\)", parts)}
+        assert weights == {
+            latent: pytest.approx(weight, abs=0.006)
+            for latent, weight in zip(one.latents, one.weights, strict=True)
+            if abs(weight) >= 0.2
+        }
+
+
 def test_json_has_every_part_and_no_nan(trained, other_seed, told, capsys):
     main(["measure", str(trained.run), "--seeds", str(other_seed), "--json"])
     parts = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"not JSON: {name}"))
-    assert parts.keys() == {"measures", "factors", "stability"}
+    assert parts.keys() == {"measures", "factors", "directions", "stability"}
     for row in parts["factors"]:
         assert row["stability"] == pytest.approx(told.stability.similarity[row["latent"]])
     assert {"association", "intervention", "lift_low"} <= parts["factors"][0].keys()
     for name, score in told.to_dict()["disentanglement"].items():
         assert score["interval"] == told.disentanglement[name].interval
         assert score["interval"][0] <= score["value"] <= score["interval"][1]
-    assert told.to_dict().keys() == {"measures", "factors", "stability", "disentanglement", "sharing"}
+    assert told.to_dict().keys() == {"measures", "factors", "directions", "stability", "disentanglement", "sharing"}
 
 
 def test_the_report_marks_what_does_not_come_back(trained, other_seed):

@@ -4,7 +4,8 @@ Three nouns: `SpikeSlab`, a distribution; `SparseVAE`, a module; `Codes`, arrays
 `encode_dataset`, `measure`, `explain`, `report`. Left of `Codes` is torch, right of it is NumPy. Read the sources in
 this order: `spike_slab`, `information`, `divergence`, `priors`, `model`, `objective`, `train`, `metrics`,
 `likelihood`, `importance`, `kinds`, `factors`, `interventions`, `plausibility`, `counterfactuals`, `matching`,
-`families`, `attributes`, `associations`, `disentanglement`; then `synthetic` and `recovery`, and `benchmark`.
+`families`, `attributes`, `associations`, `directions`, `disentanglement`; then `synthetic` and `recovery`, and
+`benchmark`.
 
 Names load on first use, so that work on arrays alone, and `cospike --help`, never load torch.
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cospike.codes import Codes
     from cospike.counterfactuals import Counterfactual, find_counterfactual
     from cospike.data import Dataset, Split, from_arrays, load_dataset
+    from cospike.directions import Direction, block_directions
     from cospike.disentanglement import monoscore
     from cospike.evaluation import evaluate
     from cospike.factors import Factor, explain, traverse
@@ -53,6 +55,7 @@ _HOMES = {
     "codes": ("Codes",),
     "counterfactuals": ("Counterfactual", "find_counterfactual"),
     "data": ("Dataset", "Split", "from_arrays", "load_dataset"),
+    "directions": ("Direction", "block_directions"),
     "disentanglement": ("monoscore",),
     "evaluation": ("evaluate",),
     "factors": ("Factor", "explain", "traverse"),
@@ -84,6 +87,7 @@ __all__ = [
     "Codes",
     "Counterfactual",
     "Dataset",
+    "Direction",
     "Factor",
     "InputError",
     "Intervention",
@@ -99,6 +103,7 @@ __all__ = [
     "Split",
     "Stability",
     "associate",
+    "block_directions",
     "bounds",
     "class_probabilities",
     "encode_dataset",

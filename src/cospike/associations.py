@@ -22,6 +22,9 @@ MIN_SAMPLES = 20
 WORTH_A_NAME = 0.3
 """|rho|, or the size of a change in standard deviations, from which a latent is named after an attribute."""
 
+STRONG = 0.6
+"""The |rho| from which a class counts among those in which a latent, or a direction, goes with an attribute."""
+
 
 @dataclass(frozen=True)
 class Association:
@@ -33,7 +36,7 @@ class Association:
         rho_by_class: Spearman's ρ within each class, −1 … 1; NaN where the class has too few samples or none vary.
         significant_by_class: whether it differs from 0, false discoveries held at 5 % over all pairs and classes.
         rho: mean over the classes where it is known, each with the weight of its samples.
-        n_classes: in how many classes |ρ| is strong (from .6, by default), significantly, with the sign of ``rho``.
+        n_classes: in how many classes |ρ| is strong (`STRONG`, by default), significantly, with the sign of ``rho``.
     """
 
     latent: int
@@ -49,7 +52,7 @@ def associate(
     attributes: Mapping[str, Shaped[np.ndarray, " sample"]],
     *,
     threshold: float = ACTIVE_THRESHOLD,
-    strong: float = 0.6,
+    strong: float = STRONG,
 ) -> tuple[Association, ...]:
     """Every latent with every attribute, as far as they can be compared; the strongest first.
 
@@ -70,21 +73,13 @@ def associate(
     (0, (1.0, 1.0), 2)
     """
     of = "associate"
-    check_codes(codes, of)
-    check_type(attributes, Mapping, "attributes", of, "numbers by name", 'Give {"name": array}.')
+    numbers = check_attributes(codes, attributes, of)
     check_number(threshold, "threshold", of)
     check_number(strong, "strong", of)
-    attributes = {name: np.asarray(values) for name, values in attributes.items()}
-    for name, values in attributes.items():
-        if values.shape != (len(codes),) or values.dtype.kind not in "fiub":
-            raise InputError(
-                f"'attributes' of associate must be a number for each of the {len(codes)} samples of codes, got "
-                f"{values.dtype} of shape {values.shape} for {name!r}. Measure the split that was encoded."
-            )
-    if not attributes:
+    if not numbers:
         return ()
-    names, active = tuple(attributes), codes.active(threshold)
-    table = np.stack([values.astype(float) for values in attributes.values()], axis=1)
+    names, active = tuple(numbers), codes.active(threshold)
+    table = np.stack(list(numbers.values()), axis=1)
     shape = (codes.n_latents, len(names), codes.n_classes)
     rho, n = np.full(shape, np.nan), np.zeros(shape)
     for label in range(codes.n_classes):
@@ -97,7 +92,7 @@ def associate(
                 columns = (known == group[:, None]).all(axis=0)
                 if group.sum() >= MIN_SAMPLES:
                     used = on[group]
-                    rho[latent, columns, label] = _spearman(codes.slab_loc[used, latent], table[used][:, columns])
+                    rho[latent, columns, label] = spearman(codes.slab_loc[used, latent], table[used][:, columns])
     significant = _significant(rho, n)
     found = [
         _association(latent, name, rho[latent, k], significant[latent, k], n[latent, k], strong)
@@ -106,6 +101,26 @@ def associate(
         if np.isfinite(rho[latent, k]).any()
     ]
     return tuple(sorted(found, key=lambda one: -abs(one.rho)))
+
+
+def check_attributes(
+    codes: Codes, attributes: Mapping[str, Shaped[np.ndarray, " sample"]], of: str
+) -> dict[str, Float[np.ndarray, " sample"]]:
+    """The attributes as floating-point numbers, once they are known to be of the samples of ``codes``.
+
+    Raises:
+        InputError: if they are not, or the two are of a wrong type; it speaks of the arguments of ``of``.
+    """
+    check_codes(codes, of)
+    check_type(attributes, Mapping, "attributes", of, "numbers by name", 'Give {"name": array}.')
+    checked = {name: np.asarray(values) for name, values in attributes.items()}
+    for name, values in checked.items():
+        if values.shape != (len(codes),) or values.dtype.kind not in "fiub":
+            raise InputError(
+                f"'attributes' of {of} must be a number for each of the {len(codes)} samples of codes, got "
+                f"{values.dtype} of shape {values.shape} for {name!r}. Measure the split that was encoded."
+            )
+    return {name: values.astype(float) for name, values in checked.items()}
 
 
 def _association(
@@ -125,8 +140,8 @@ def _association(
     )
 
 
-def _spearman(x: Shaped[np.ndarray, " row"], columns: Float[np.ndarray, "row column"]) -> Float[np.ndarray, " column"]:
-    """NaN where one of the two does not vary."""
+def spearman(x: Shaped[np.ndarray, " row"], columns: Float[np.ndarray, "row column"]) -> Float[np.ndarray, " column"]:
+    """The rank correlation of x with each column; NaN where one of the two does not vary."""
     a, b = (rankdata(values, axis=0) - (len(values) + 1) / 2 for values in (x, columns))
     norm = np.sqrt((a @ a) * np.square(b).sum(axis=0))
     return np.asarray(np.clip(np.divide(a @ b, norm, out=np.full(len(norm), np.nan), where=norm > 0), -1, 1))

@@ -195,7 +195,8 @@ def measure(
 
     Args:
         run: The folder of a run.
-        factors: Print the factor table too: whom each latent serves, what it goes with, and what it changes.
+        factors: Print the factor table too: whom each latent serves, what it goes with, and what it changes; and which
+            directions of the always-on latents follow an attribute.
         seeds: Folders of runs with other seeds: which latents of RUN come back in them. Implies --factors.
         disentanglement: Hold the codes against the measured attributes: MIG, DCI, InfoMEC and more, from three sides.
         group: Names of classes: do they share more latents than chance? As in `--group Sandal Sneaker "Ankle boot"`.

@@ -13,6 +13,7 @@ from cospike.codes import Codes
 from cospike.evidence import (
     Evidence,
     columns_of,
+    directions_of_latents,
     format_interventions,
     gather_evidence,
     measure_evidence,
@@ -105,7 +106,7 @@ def read_evidence(run: Path, codes: Codes, factors: Sequence[Factor]) -> Evidenc
             f"{run / 'interventions.json'} must be of the latents of codes.npz beside it, got others. Delete it to "
             "have the run measured again."
         )
-    return Evidence(names_of_latents(run, codes), interventions)
+    return Evidence(names_of_latents(run, codes), interventions, directions_of_latents(run, codes))
 
 
 def read_metrics(run: str | Path) -> dict[str, Measurement]:

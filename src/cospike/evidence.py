@@ -2,11 +2,11 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from cospike._files import format_json
 from cospike.associations import WORTH_A_NAME, Association, associate
 from cospike.attributes import measure_attributes
 from cospike.codes import Codes
+from cospike.directions import Direction, block_directions
 from cospike.factors import Factor
 from cospike.held_out import kept_attributes
 from cospike.intervals import Estimate
@@ -24,6 +25,8 @@ from cospike.kinds import OWN_KINDS
 from cospike.metrics import Measurement
 from cospike.model import SparseVAE
 from cospike.references import read_references
+
+_Found = TypeVar("_Found")
 
 _TARGETED = (
     "probability of the true class that a supervised network loses once a latent is off, in samples of the classes "
@@ -36,10 +39,16 @@ _CONTROL = (
 
 
 class Evidence(NamedTuple):
-    """By latent: the attribute that it goes with most, if any, and what changing it changes."""
+    """By latent: the attribute that it goes with most, if any, and what changing it changes; and what several tell."""
 
     associations: dict[int, Association]
     interventions: dict[int, Intervention]
+    directions: tuple[Direction, ...] = ()
+
+    @property
+    def named_directions(self) -> tuple[Direction, ...]:
+        """Those that tables have: of attributes that always-on latents follow with a ρ of `WORTH_A_NAME` or more."""
+        return tuple(one for one in self.directions if one.rho.value >= WORTH_A_NAME)
 
 
 def gather_evidence(run: Path, model: SparseVAE, codes: Codes, factors: Sequence[Factor]) -> Evidence:
@@ -61,7 +70,7 @@ def gather_evidence(run: Path, model: SparseVAE, codes: Codes, factors: Sequence
         predict=references.classifier.predict_probs if references else None,
         scales=_spreads(run, codes),
     )
-    return Evidence(names_of_latents(run, codes), {one.latent: one for one in found})
+    return Evidence(names_of_latents(run, codes), {one.latent: one for one in found}, directions_of_latents(run, codes))
 
 
 def names_of_latents(run: Path, codes: Codes) -> dict[int, Association]:
@@ -71,21 +80,36 @@ def names_of_latents(run: Path, codes: Codes) -> dict[int, Association]:
         run: the folder of a run; without an `attributes.npz` in it nothing is known.
         codes: of its held-out samples.
     """
-    path = run / "attributes.npz"
-    if not path.is_file():
-        return {}
-    attributes = runs.read_arrays(run, path.name)
-    try:
-        found = associate(codes, attributes)
-    except InputError as error:
-        raise InputError(
-            f"{path} does not fit codes.npz beside it: {error} Delete it: a report does without."
-        ) from error
+    found = _of_attributes(run, partial(associate, codes))
     best: dict[int, Association] = {}
     for one in found:  # the strongest first
         if abs(one.rho) >= WORTH_A_NAME and any(one.significant_by_class):
             best.setdefault(one.latent, one)
     return best
+
+
+def directions_of_latents(run: Path, codes: Codes) -> tuple[Direction, ...]:
+    """For each attribute the direction of the always-on latents that follows it, the strongest first.
+
+    Args:
+        run: the folder of a run; without an `attributes.npz` in it nothing is known.
+        codes: of its held-out samples.
+    """
+    return _of_attributes(run, partial(block_directions, codes))
+
+
+def _of_attributes(run: Path, ask: Callable[[dict[str, np.ndarray]], tuple[_Found, ...]]) -> tuple[_Found, ...]:
+    """What is asked of the attributes that a run keeps; nothing if it keeps none."""
+    path = run / "attributes.npz"
+    if not path.is_file():
+        return ()
+    attributes = runs.read_arrays(run, path.name)
+    try:
+        return ask(attributes)
+    except InputError as error:
+        raise InputError(
+            f"{path} does not fit codes.npz beside it: {error} Delete it: a report does without."
+        ) from error
 
 
 def _spreads(run: Path, codes: Codes) -> dict[str, float] | None:

@@ -14,8 +14,10 @@ import jinja2
 from cospike import __version__, plots, report_figures, report_samples, report_tables, runs
 from cospike._errors import InputError
 from cospike._files import write_atomic
+from cospike.associations import STRONG, WORTH_A_NAME
 from cospike.attributes import UNITS, attribute_kind
 from cospike.codes import Codes
+from cospike.directions import WORTH_A_PART
 from cospike.evaluation import read_evidence, read_metrics
 from cospike.interventions import Intervention
 from cospike.kinds import KINDS
@@ -108,7 +110,12 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
         traversals=[(factor, report_samples.traversal(view, factor)) for factor in drawn],
         reconstructions=list(report_samples.reconstructions(view)),
         class_samples=list(report_samples.class_samples(view)),
+        drawn=[factor.latent for factor in drawn],
         names=evidence.associations,
+        directions=evidence.named_directions,
+        strong=STRONG,
+        named_from=WORTH_A_NAME,
+        part_from=WORTH_A_PART,
         interventions=evidence.interventions,
         changes=_shown_changes(evidence.interventions, view),
         stability=stability,

@@ -37,6 +37,7 @@ class Inspection:
         """Plain values, for JSON."""
         parts: dict[str, Any] = {"measures": {name: asdict(one) for name, one in self.evaluation.metrics.items()}}
         parts["factors"] = [self._factor(asdict(factor)) for factor in self.evaluation.factors]
+        parts["directions"] = [asdict(direction) for direction in self.evaluation.evidence.directions]
         if self.stability is not None:
             parts["stability"] = {"kinds_ari": self.stability.kinds_ari, "same_kind": self.stability.same_kind}
         if self.disentanglement is not None:

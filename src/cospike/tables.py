@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cospike.associations import STRONG
 from cospike.class_views import Score
 from cospike.evidence import Evidence
 from cospike.factors import Factor
@@ -72,6 +73,7 @@ def print_inspection(name: str, inspection: Inspection, *, factors: bool = False
     print_measures({name: inspection.evaluation.metrics}, everything=True)
     if factors or inspection.stability is not None:
         _print_factors(inspection.evaluation.factors, inspection.evaluation.evidence, inspection.stability)
+        _print_directions(inspection.evaluation.evidence)
     if inspection.disentanglement is not None:
         _print_disentanglement(inspection.disentanglement)
     if inspection.sharing is not None:
@@ -123,6 +125,25 @@ def _change(one: Intervention | None) -> str:
     return f"{change.attribute} {change.on.value:+.2g}"
 
 
+def _print_directions(evidence: Evidence) -> None:
+    """A row an attribute that the always-on latents follow; nothing if there is none."""
+    if not evidence.named_directions:
+        return
+    table = _table("direction", "rho", "95 % interval", f"classes ≥ {STRONG}", "made of", "best single latent")
+    for one in evidence.named_directions:
+        table.add_row(
+            escape(one.attribute),
+            f"{one.rho.value:.2f}",
+            f"{one.rho.low:.2f} … {one.rho.high:.2f}",
+            f"{one.n_classes} of {one.n_judged}",
+            ", ".join(f"{latent} ({weight:+.2f})" for latent, weight in one.parts.items()),
+            f"{one.best_latent} ({one.best_latent_rho:+.2f})",
+        )
+    console = _console()
+    console.print(table)
+    console.print("direction: of the always-on latents; rho: how closely the attribute follows it, in other samples")
+
+
 def _print_disentanglement(scores: Mapping[str, Score]) -> None:
     """A row a metric, a column a view."""
     views = list(dict.fromkeys(score.view for score in scores.values()))
@@ -161,7 +182,9 @@ def _table(first: str, *others: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column(first)
     for name in others:
-        table.add_column(name, justify="left" if name in ("kind", "used by", "goes with", "changes") else "right")
+        table.add_column(
+            name, justify="left" if name in ("kind", "used by", "goes with", "changes", "made of") else "right"
+        )
     return table
 
 
