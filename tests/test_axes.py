@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.stats import ortho_group, special_ortho_group
 from torch.distributions import MultivariateNormal, kl_divergence
 
+from cospike._errors import InputError
 from cospike.axes import _joint_diagonaliser, orthogonal_axes
 from cospike.data import Split
 from cospike.model import SparseVAE
@@ -114,6 +115,13 @@ def test_a_turn_changes_codes_and_decoder_together_and_the_model_not_at_all():
     torch.testing.assert_close(nearest, logs, rtol=1e-3, atol=1e-5)
     turned = torch.cat([z[:, :3] @ torch.from_numpy(turn), z[:, 3:]], dim=1)
     torch.testing.assert_close(model.decode(turned).mean, picture, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("axes", [np.eye(2), np.ones((3, 3)), 1.01 * np.eye(3), np.ones(3)])
+def test_axes_that_would_change_the_model_are_refused(axes):
+    with pytest.raises(InputError, match=r"'axes' of SparseVAE.turn must be an orthogonal matrix \[3, 3\]"):
+        SparseVAE((4,), 5, n_dense=3).turn(axes)
 
 
 @pytest.mark.parametrize("objective", [Objective.class_consistent(), Objective.vsc()])

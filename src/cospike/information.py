@@ -44,6 +44,10 @@ class SpikeInformation(NamedTuple):
     sparsity: Float[Tensor, " latent"]
     spread: Float[Tensor, " latent"]
 
+    def totals(self, share: Tensor | float = 1.0) -> dict[str, Tensor]:
+        """Each part by name, summed over latents, times ``share``."""
+        return {name: share * part.sum() for name, part in self._asdict().items()}
+
 
 def spike_information(
     active_logits: Float[Tensor, "batch latent"],
@@ -127,6 +131,39 @@ def prior_information(
     )
 
 
+def spike_parts(
+    active_logits: Float[Tensor, "batch latent"],
+    labels: Int[Tensor, " batch"],
+    prior_probs: Float[Tensor, " latent"],
+    pattern_logits: Float[Tensor, "batch latent"] | None = None,
+) -> dict[str, Float[Tensor, ""]]:
+    """The mean spike KL of a batch in its parts, nats a sample; unlabelled rows pay theirs as if they were one class.
+
+    Args:
+        active_logits: logits of P(latent ≠ 0 | x).
+        labels: class of each row; −1 where it is not known.
+        prior_probs: α > 0.
+        pattern_logits: what is learned of the class of each row; default: the mean of the class.
+
+    Returns:
+        `SpikeInformation` of the labelled rows, and ``unlabelled_information`` and ``unlabelled_sparsity`` if there
+        are others, both kinds of row with the weight of their share.
+    """
+    labelled = labels != UNLABELLED
+    share = labelled.float().mean()
+    if pattern_logits is None or not bool(labelled.any()):
+        split = spike_information(active_logits, labels, prior_probs)
+    else:
+        split = prior_information(active_logits[labelled], pattern_logits[labelled], prior_probs)
+    parts = split.totals(share)
+    if not bool(labelled.all()):
+        rows = active_logits[~labelled]
+        split = spike_information(rows, labels.new_zeros(len(rows)), prior_probs)
+        parts["unlabelled_information"] = (1.0 - share) * split.within.sum()
+        parts["unlabelled_sparsity"] = (1.0 - share) * split.sparsity.sum()
+    return parts
+
+
 def equivocation(
     spikes: Float[Tensor, "batch latent"],
     active_logits: Float[Tensor, "batch latent"],
@@ -158,7 +195,7 @@ def equivocation(
         spikes, active_logits, labels = spikes[labelled], active_logits[labelled], labels[labelled]
     if not len(labels):
         return active_logits.new_zeros(0)
-    _, labels, counts = labels.unique(return_inverse=True, return_counts=True)
+    counts = torch.bincount(labels)
     probs = (active_logits.sigmoid(), (-active_logits).sigmoid())
     log_on, log_off = (_class_means(rows, labels, counts).clamp_min(_SMALLEST).log() for rows in probs)
     likelihood = (counts / len(labels)).log() + spikes @ log_on.T + (1.0 - spikes) @ log_off.T

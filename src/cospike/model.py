@@ -1,6 +1,5 @@
 """`SparseVAE`: an encoder that returns a distribution, a decoder that returns a distribution, and a prior."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -15,7 +14,7 @@ from cospike.codes import Codes
 from cospike.decoders import Decoder, LikelihoodName, conv_mirror, mlp_mirror
 from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.encoders import Encoder, conv_trunk, mlp_trunk
-from cospike.priors import ClassPrior, FixedPrior, PseudoInputPrior
+from cospike.priors import ClassPrior, FixedPrior, PseudoInputPrior, default_active_prior, default_n_dense
 from cospike.spike_slab import Spikes, SpikeSlab
 
 NetworkName: TypeAlias = Literal["mlp", "conv"]
@@ -199,7 +198,17 @@ class SparseVAE(nn.Module):
 
         Args:
             axes: an orthogonal matrix whose columns are the new axes in those that the model has now.
+
+        Raises:
+            InputError: if it is of another size, or not orthogonal: p(x) would not stay.
         """
+        if axes.shape != (self.n_dense, self.n_dense) or not np.allclose(
+            axes.T @ axes, np.eye(self.n_dense), atol=1e-4
+        ):
+            raise InputError(
+                f"'axes' of SparseVAE.turn must be an orthogonal matrix [{self.n_dense}, {self.n_dense}], got shape "
+                f"{axes.shape}. `orthogonal_axes` of cospike.axes gives one."
+            )
         new = torch.as_tensor(axes, dtype=torch.float32, device=self.device)
         self.dense_axes = new if self.dense_axes is None else self.dense_axes @ new
 
@@ -257,30 +266,6 @@ class SparseVAE(nn.Module):
         self.pattern_scale = buffer((second - loc**2.0).clip(1e-12) ** 0.5, prior.scale)
         self.pattern_counts = torch.as_tensor(codes.class_counts(), dtype=torch.float32, device=self.device)
         self.class_names = codes.class_names
-
-
-def default_active_prior(shape: tuple[int, ...]) -> float:
-    """The α of a model that is given none: 0.01 for 28 × 28 values and more, up to 0.1 for fewer.
-
-    A latent that is on costs ln(1/α) nats. An observation of few values has few nats to win: at 0.01 the codes of
-    8 × 8 digits are mostly empty. The rule is ours, a starting point.
-
-    >>> default_active_prior((1, 28, 28)), default_active_prior((1, 8, 8))
-    (0.01, 0.1)
-    """
-    return min(0.1, max(0.01, 0.01 * 28 * 28 / max(1, math.prod(shape))))
-
-
-def default_n_dense(shape: tuple[int, ...], n_latents: int) -> int:
-    """The number of dense latents of a model that is given none: 6 for 28 × 28 values and more, 1 for fewer.
-
-    Of few values, a few dense latents describe all there is, and leave nothing for the sparse ones to tell. At most a
-    tenth of the latents are dense. The rule is ours, a starting point (docs/design/0004-dense-block.md).
-
-    >>> default_n_dense((1, 28, 28), 60), default_n_dense((1, 8, 8), 60), default_n_dense((5,), 5)
-    (6, 1, 0)
-    """
-    return min(6 if math.prod(shape) >= 28 * 28 else 1, n_latents // 10)
 
 
 def _check(settings: dict[str, Any]) -> None:

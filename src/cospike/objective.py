@@ -27,9 +27,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cospike._errors import InputError, did_you_mean
-from cospike._types import UNLABELLED
 from cospike.divergence import ALWAYS_ON_LOGIT
-from cospike.information import SpikeInformation, equivocation, pairwise_js, prior_information, spike_information
+from cospike.information import equivocation, pairwise_js, prior_information, spike_parts
 from cospike.model import Output
 from cospike.schedule import Schedule
 from cospike.spike_slab import Spikes, check_spikes, slab_kl
@@ -222,12 +221,11 @@ class Objective:
             "dense_kl": torch.where(is_dense, kl, 0.0).sum(),
         }
         prior_probs = self._annealed(p.active_probs, weight)
-        if pattern is not None and not output.by_class:
-            split = prior_information(q.active_logits, pattern.active_logits, prior_probs, pooled=self.pooled)
-            parts |= _sums(split)
+        pattern_logits = None if pattern is None else pattern.active_logits
+        if pattern_logits is not None and not output.by_class:
+            parts |= prior_information(q.active_logits, pattern_logits, prior_probs, pooled=self.pooled).totals()
         else:
-            pattern_logits = None if pattern is None else pattern.active_logits
-            parts |= _spike_parts(q.active_logits, labels, prior_probs, pattern_logits)
+            parts |= spike_parts(q.active_logits, labels, prior_probs, pattern_logits)
         if self.equivocation:
             parts["equivocation"] = equivocation(output.spikes, q.active_logits, labels).sum() / len(labels)
         if self.pairwise:
@@ -262,29 +260,6 @@ class Objective:
         """Whether labels change the loss of a model with the fixed prior."""
         alike = self.within == self.between == self.sparsity == 1 and not self.sharing
         return bool(self.pairwise or self.equivocation) or not (alike or self.pooled)
-
-
-def _sums(split: SpikeInformation, share: Tensor | float = 1.0) -> dict[str, Tensor]:
-    return {name: share * part.sum() for name, part in split._asdict().items()}
-
-
-def _spike_parts(
-    active_logits: Tensor, labels: Tensor, prior_probs: Tensor, pattern_logits: Tensor | None
-) -> dict[str, Tensor]:
-    """The spike KL in its parts, nats a sample; what is expected of a class is its mean, or its learned pattern."""
-    labelled = labels != UNLABELLED
-    share = labelled.float().mean()
-    if pattern_logits is None or not bool(labelled.any()):
-        split = spike_information(active_logits, labels, prior_probs)
-    else:
-        split = prior_information(active_logits[labelled], pattern_logits[labelled], prior_probs)
-    parts = _sums(split, share)
-    if not bool(labelled.all()):
-        rows = active_logits[~labelled]
-        split = spike_information(rows, labels.new_zeros(len(rows)), prior_probs)  # as one class
-        parts["unlabelled_information"] = (1.0 - share) * split.within.sum()
-        parts["unlabelled_sparsity"] = (1.0 - share) * split.sparsity.sum()
-    return parts
 
 
 def model_settings(preset: str, n_latents: int) -> dict[str, Any]:

@@ -53,7 +53,8 @@ def fit(
     """Train ``model`` in place, and leave a run folder in ``out``.
 
     Args:
-        model: what to train; at the end it carries the class patterns of the training data.
+        model: what to train; at the end it carries the class patterns of the training data, and if the objective looks
+            at labels, its dense block is turned to axes in which its effects are orthogonal (`cospike.axes`).
         data: only ``train`` sets weights; ``validation`` alone decides about stopping; ``test`` is encoded at the end.
         objective: default `Objective.class_consistent()`.
         epochs: passes over the training data; default 24, or as many as make 2,400 steps.
