@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cospike import plots
 from cospike.kinds import GLOBAL_KINDS
-from cospike.report_figures import RunView, overlap, pattern, traversal
+from cospike.report_figures import RunView, overlap, pattern
+from cospike.report_samples import traversal
 
 _OUT = Path(__file__).parent / "images" / "overview.svg"
 _GAP, _TITLE = 24, 26
@@ -23,7 +24,8 @@ def main(run: Path) -> None:
         panels = [("Which class uses which latent (mean probability of being active)", pattern(view, order) or "")]
         for name, kinds in (("global", GLOBAL_KINDS), ("group", ("group",)), ("class-specific", ("class-specific",))):
             factor = next(factor for factor in view.used if factor.kind in kinds)
-            panels.append((f"Latent {factor.latent}, {name}: off, then low to high", traversal(view, factor)))
+            span = "low to high" if factor.kind == "always-on" else "off, then low to high"
+            panels.append((f"Latent {factor.latent}, {name}: {span}", traversal(view, factor)))
     placed, x, y, width = [], _GAP, _GAP, 0.0
     for number, (title, svg) in enumerate(panels):
         wide, high = (float(side) for side in re.findall(r'(?:width|height)="(\d+)"', svg)[:2])
