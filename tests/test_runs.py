@@ -7,6 +7,8 @@ import torch
 
 from cospike import runs
 from cospike._errors import InputError
+from cospike.model import SparseVAE
+from cospike.train import fit
 
 CONFIG = {
     "schema_version": runs.SCHEMA_VERSION,
@@ -91,6 +93,15 @@ def test_weights_of_another_model_are_refused(trained, tmp_path):
     config["model"]["n_latents"] = 3
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match=r"does not fit config\.json"):
+        runs.load(tmp_path)
+
+
+def test_axes_that_turn_nothing_into_something_else_are_refused(digits, tmp_path):
+    model = SparseVAE(digits.shape, 12, hidden=(8,), n_dense=3)
+    fit(model, digits, epochs=1, out=tmp_path, progress=False)
+    weights, _ = runs.read_tensors(tmp_path, "weights.safetensors")
+    runs.save_tensors(tmp_path, "weights.safetensors", weights | {"dense_axes": 2 * weights["dense_axes"]})
+    with pytest.raises(InputError, match=r"weights\.safetensors does not fit config\.json .* not orthogonal"):
         runs.load(tmp_path)
 
 

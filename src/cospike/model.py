@@ -202,12 +202,12 @@ class SparseVAE(nn.Module):
         Raises:
             InputError: if it is of another size, or not orthogonal: p(x) would not stay.
         """
-        if axes.shape != (self.n_dense, self.n_dense) or not np.allclose(
-            axes.T @ axes, np.eye(self.n_dense), atol=1e-4
-        ):
+        fits = axes.shape == (self.n_dense, self.n_dense)
+        if not fits or not np.allclose(axes.T @ axes, np.eye(self.n_dense), atol=1e-4):
+            got = "one that is not orthogonal" if fits else f"shape {axes.shape}"
             raise InputError(
-                f"'axes' of SparseVAE.turn must be an orthogonal matrix [{self.n_dense}, {self.n_dense}], got shape "
-                f"{axes.shape}. `orthogonal_axes` of cospike.axes gives one."
+                f"'axes' of SparseVAE.turn must be an orthogonal matrix [{self.n_dense}, {self.n_dense}], got {got}. "
+                "`orthogonal_axes` of cospike.axes gives one."
             )
         new = torch.as_tensor(axes, dtype=torch.float32, device=self.device)
         self.dense_axes = new if self.dense_axes is None else self.dense_axes @ new

@@ -146,7 +146,7 @@ def load(run: str | Path) -> SparseVAE:
         if "dense_axes" in weights:
             model.turn(weights["dense_axes"].numpy())
         model.load_state_dict(weights)
-    except (KeyError, RuntimeError, TypeError) as error:
+    except (KeyError, RuntimeError, TypeError, InputError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{run / 'weights.safetensors'} does not fit config.json beside it: {reason}") from error
     model.class_names = tuple(config["data"]["class_names"])
