@@ -124,13 +124,29 @@ def test_axes_that_would_change_the_model_are_refused(axes):
         SparseVAE((4,), 5, n_dense=3).turn(axes)
 
 
-@pytest.mark.parametrize("objective", [Objective.class_consistent(), Objective.vsc()])
-def test_training_with_labels_ends_in_orthogonal_effects_and_the_run_keeps_them(digits, tmp_path, objective):
+def test_a_turn_forgets_the_class_patterns_of_the_old_axes(digits):
+    model = SparseVAE(digits.shape, 12, hidden=(8,), n_dense=3)
+    fit(model, digits, epochs=1, progress=False)
+    assert model.class_patterns is not None
+    model.turn(special_ortho_group.rvs(3, random_state=0))
+    assert model.class_patterns is None
+
+
+def test_training_that_sees_no_label_turns_nothing(digits):
+    model = SparseVAE(digits.shape, 12, hidden=(8,), n_dense=3)
+    fit(model, digits, objective=Objective.vsc(), epochs=1, progress=False)
+    assert model.dense_axes is None
+
+
+def test_a_single_dense_latent_has_its_sign(digits):
+    model = SparseVAE(digits.shape, 12, hidden=(8,), n_dense=1)
+    fit(model, digits, epochs=1, progress=False)
+    assert model.dense_axes.abs().item() == pytest.approx(1)
+
+
+def test_training_with_labels_ends_in_orthogonal_effects_and_the_run_keeps_them(digits, tmp_path):
     model = SparseVAE(digits.shape, 12, hidden=(32,), n_dense=3)
-    fit(model, digits, objective=objective, epochs=4, out=tmp_path / "run", progress=False)
-    if not objective.needs_labels:
-        assert model.dense_axes is None
-        return
+    fit(model, digits, epochs=4, out=tmp_path / "run", progress=False)
     back = load(tmp_path / "run")
     torch.testing.assert_close(back.dense_axes, model.dense_axes)
     codes = encode_dataset(back, Split(digits.train.x[:500], digits.train.y[:500]))

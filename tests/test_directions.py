@@ -179,3 +179,16 @@ def test_the_strongest_comes_first_and_the_seed_is_that_of_the_halves(block):
 def test_a_seed_below_zero_is_refused(block):
     with pytest.raises(ValueError, match=r"'seed' of block_directions must be at least 0, got -1\. Leave it out"):
         only(*block, seed=-1)
+
+
+def test_a_latent_at_its_prior_is_no_part_of_a_direction():
+    """Its means vary by a thousandth of its slab: a weight per unit would be all but the whole of the vector."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(1_500, 3))
+    values = z[:, 0] + 0.3 * z[:, 1] + 0.2 * rng.normal(size=1_500)
+    dead = np.hstack([z[:, :2], 0.003 * z[:, 2:]])
+    ones = np.ones_like(z)
+    codes = Codes(ones, dead, ones * [0.2, 0.2, 1.0], np.arange(1_500) % 3, ("a", "b", "c"), np.full(3, 0.5))
+    (found,) = block_directions(codes, {"size": values})
+    assert found.latents == (0, 1)
+    assert found.parts[0] == pytest.approx(0.958, abs=0.03)

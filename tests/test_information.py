@@ -8,6 +8,7 @@ from torch.distributions import Bernoulli
 
 from cospike.divergence import js_bernoulli, kl_bernoulli
 from cospike.information import equivocation, pairwise_js, spike_information
+from cospike.spike_slab import SpikeSlab
 
 ALPHA = 0.03
 
@@ -182,3 +183,29 @@ def test_equivocation_is_finite_at_saturation(logit):
     value.backward()
     assert value.isfinite()
     assert logits.grad.isfinite().all()
+
+
+def test_the_gradient_through_drawn_spikes_is_that_of_the_mean_over_all_of_them():
+    """Of E over spikes ~ γ, by enumeration: the second-order draws follow it, through spikes and patterns both."""
+    torch.manual_seed(0)
+    logits = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 3)
+    exact = torch.zeros((), dtype=torch.float64)
+    for spikes in every:
+        probs = torch.where(spikes > 0, logits.sigmoid(), (-logits).sigmoid()).prod(1)
+        exact = exact + (probs * equivocation(spikes.repeat(6, 1), logits, labels)).sum()
+    (wanted,) = torch.autograd.grad(exact, logits)
+    n = 20_000
+    many = SpikeSlab(logits, torch.zeros_like(logits), torch.ones_like(logits)).rsample_spikes((n,))
+    copies, classes = logits.repeat(n, 1), labels.repeat(n)
+    (got,) = torch.autograd.grad(equivocation(many.reshape(-1, 3), copies, classes).sum() / n, logits)
+    assert torch.nn.functional.cosine_similarity(got.flatten(), wanted.flatten(), dim=0) > 0.99
+    assert got.norm() == pytest.approx(float(wanted.norm()), rel=0.1)
+
+
+def test_equivocation_is_a_bound_where_the_spikes_of_a_class_are_not_independent():
+    """Two patterns a class, which name it by their parity: H(y | s) is 0, and class means say nothing."""
+    logits = 50.0 * torch.tensor([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [-1.0, -1.0]])
+    found = equivocation(logits.sigmoid().round(), logits, torch.tensor([0, 0, 1, 1]))
+    torch.testing.assert_close(found, torch.full((4,), 0.5).log().neg())

@@ -238,6 +238,11 @@ def test_equivocation_is_that_of_the_drawn_spikes_by_the_share_of_labelled_rows(
     extra = priced(output, x, y).loss - plain(output, x, y).loss
     of_labelled = equivocation(output.spikes[12:], output.posterior.active_logits[12:], y[12:]).mean()
     torch.testing.assert_close(extra, 7.0 * of_labelled * 18 / 30, rtol=1e-4, atol=1e-4)
+    logits = output.posterior.active_logits  # through the spikes and through the patterns
+    one, other = (
+        torch.autograd.grad(loss, logits, retain_graph=True)[0] for loss in (extra, 7.0 * of_labelled * 18 / 30)
+    )
+    torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
     assert priced.needs_labels
     assert not plain.needs_labels
 

@@ -189,3 +189,15 @@ def test_a_latent_that_is_as_good_as_off_is_never_drawn():
     for seed in range(8):
         assert not q.sample(generator=torch.Generator().manual_seed(seed)).any()
         assert p.sample(generator=torch.Generator().manual_seed(seed)).all()
+
+
+def test_spikes_and_slabs_are_drawn_for_every_sample_that_is_asked_for():
+    q = SpikeSlab(torch.zeros(5, 3), torch.zeros(5, 3), torch.ones(5, 3))
+    torch.manual_seed(0)
+    for drawn in (q.rsample_spikes((5,)), q.rsample_slabs((5,))):
+        assert drawn.shape == (5, 5, 3)
+        assert len({tuple(row) for row in drawn.reshape(25, 3).tolist()}) > 5
+    torch.manual_seed(1)
+    parts = q.rsample_spikes((4,)) * q.rsample_slabs((4,))
+    torch.manual_seed(1)
+    torch.testing.assert_close(parts, q.rsample((4,)))

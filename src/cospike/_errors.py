@@ -30,7 +30,7 @@ def check_number(value: object, argument: str, of: str, *, whole: bool = False) 
 def check_function(value: object, argument: str, of: str, fix: str) -> None:
     """Refuse what cannot be called; None is for the caller to let pass."""
     if not callable(value):
-        check_type(value, (), argument, of, "a function of outputs", fix)
+        raise InputError(f"'{argument}' of {of} must be a function of outputs, got {type(value).__name__}. {fix}")
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:

@@ -32,6 +32,8 @@ from cospike.codes import Codes
 from cospike.intervals import Estimate
 from cospike.kinds import latent_kinds
 
+_TELLS = 0.1  # a latent whose means vary by less, in scales of its slab, is at its prior: a weight on it is noise
+
 WORTH_A_PART = 0.2
 """|weight| from which a latent is said to be a part of a direction."""
 
@@ -42,7 +44,7 @@ class Direction:
 
     Attributes:
         attribute: name of the attribute.
-        latents: indices of the always-on latents.
+        latents: indices of the always-on latents, but for those at their prior.
         weights: of each, fitted on all samples; a vector of length 1 along which the attribute grows.
         rho: Spearman's ρ of the attribute with z·w, each half of the samples judged by the direction of the other:
             mean over the classes where it is known, each with the weight of its samples; with its 95 % interval, of
@@ -51,7 +53,8 @@ class Direction:
         n_classes: in how many classes it is strong (from `STRONG`).
         n_judged: of how many, those in which it is known.
         best_latent: the one of the latents that follows the attribute best by itself.
-        best_latent_rho: its ρ, signed, over the same classes; nothing is fitted.
+        best_latent_rho: its ρ, signed, over the same classes. It is the best of several on the samples that judge
+            it, and so on the high side where there is little to follow.
     """
 
     attribute: str
@@ -99,7 +102,9 @@ def block_directions(
     check_number(seed, "seed", of, whole=True)
     if seed < 0:
         raise InputError(f"'seed' of {of} must be at least 0, got {seed}. Leave it out for the default.")
-    latents = np.flatnonzero(latent_kinds(codes) == "always-on")
+    always_on = latent_kinds(codes) == "always-on"
+    tells = codes.slab_loc.std(axis=0) >= _TELLS * codes.slab_scale.mean(axis=0)
+    latents = np.flatnonzero(always_on & tells)
     if len(latents) < 2:
         return ()
     usable = codes.active()[:, latents].all(axis=1)

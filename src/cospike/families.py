@@ -75,6 +75,9 @@ def find_groups(codes: Codes, *, n_groups: int = 3, least: float = 0.1) -> tuple
     Returns:
         The names of each group; none of fewer than three classes.
     """
+    check_codes(codes, "find_groups")
+    check_number(n_groups, "n_groups", "find_groups", whole=True)
+    check_number(least, "least", "find_groups")
     present = np.flatnonzero(codes.class_counts())
     if len(present) < 3:
         return ()

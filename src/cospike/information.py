@@ -11,12 +11,14 @@ per latent. Each is a difference of binary entropies of means: linear in the bat
 alike; the paper adds a second price on straying; cospike prices them apart.
 
 What is free is not yet asked for. Classes that look alike may share one pattern, within which all agree. What a drawn
-pattern s leaves open of the class is its *equivocation* H(y | s) (Shannon 1948), by Bayes from the class patterns:
+pattern s leaves open of the class, its *equivocation* (Shannon 1948), is bounded by what Bayes' rule leaves open if the
+spikes of a class were independent:
 
-    equivocation = E −ln p(y | s),      p(y | s) ∝ p(y) Π_i γ̄_y,i^s_i (1 − γ̄_y,i)^(1 − s_i).
+    equivocation = E −ln p(y | s) ≥ H(y | s),      p(y | s) ∝ p(y) Π_i γ̄_y,i^s_i (1 − γ̄_y,i)^(1 − s_i).
 
-A negative price on `between` would ask for it too, but that is summed over latents, and won without end by using more
-of them; this ends at 0, where every pattern names its class.
+The bound is tight where they are, as in a class whose samples agree. A negative price on `between` would ask for the
+same, but that is summed over latents, and won without end by using more of them; this ends at 0, where the class means
+tell the class of every pattern.
 """
 
 from typing import NamedTuple
@@ -29,7 +31,7 @@ from torch.nn.functional import logsigmoid
 from cospike._types import UNLABELLED
 from cospike.divergence import ALWAYS_ON_LOGIT, binary_entropy, kl_bernoulli, mean_pairwise_js
 
-_SMALLEST = 1e-30  # of a class mean whose logarithm is taken: each is 0 only by underflow
+_SMALLEST = 1e-30  # of a class mean whose logarithm is taken: it is 0 by underflow, and of a class that is not there
 
 
 class SpikeInformation(NamedTuple):
@@ -171,7 +173,9 @@ def equivocation(
 ) -> Float[Tensor, " labelled"]:
     """What the pattern that was drawn for each sample leaves open of its class: −ln p(class | pattern), in nats.
 
-    Drawn, not expected: a γ of ½ would say on average what no draw of it says.
+    By Bayes' rule, as if the spikes of a class were independent, from the class means of the batch, of which each
+    sample is a part: with few samples of a class it is too low, and with one class in the batch it is 0. Drawn, not
+    expected: a γ of ½ would say on average what no draw of it says.
 
     Args:
         spikes: what is active in each sample, 1 or 0 (`SpikeSlab.rsample_spikes`).

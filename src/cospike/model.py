@@ -191,10 +191,11 @@ class SparseVAE(nn.Module):
         return Output(posterior, self.prior(), drawn, likelihood, pattern, by_class)
 
     def turn(self, axes: Float[np.ndarray, "dense axis"]) -> None:
-        """Take other axes for the dense block: p(x) stays what it is, as N(0, I) has no axes of its own.
+        """Take other axes for the dense block: p(x) stays what it is, as its fixed prior N(0, I) has no axes.
 
         The posterior stays diagonal, now in the new axes. Of all such, it is the one with the lowest KL to what it was:
-        the precisions along the axes are kept, not the variances (`cospike.axes` says what is lost).
+        the precisions along the axes are kept, not the variances (`cospike.axes` says what is lost). Class patterns are
+        of the old axes, and are forgotten: `set_class_patterns` makes them anew.
 
         Args:
             axes: an orthogonal matrix whose columns are the new axes in those that the model has now.
@@ -202,6 +203,7 @@ class SparseVAE(nn.Module):
         Raises:
             InputError: if it is of another size, or not orthogonal: p(x) would not stay.
         """
+        axes = np.asarray(axes, dtype=float)
         fits = axes.shape == (self.n_dense, self.n_dense)
         if not fits or not np.allclose(axes.T @ axes, np.eye(self.n_dense), atol=1e-4):
             got = "one that is not orthogonal" if fits else f"shape {axes.shape}"
@@ -211,6 +213,7 @@ class SparseVAE(nn.Module):
             )
         new = torch.as_tensor(axes, dtype=torch.float32, device=self.device)
         self.dense_axes = new if self.dense_axes is None else self.dense_axes @ new
+        self.resize_class_patterns(0)
 
     def prior_components(self) -> SpikeSlab:
         """The prior that the model was trained for, as a uniform mixture: `SpikeSlab` [component, latent].

@@ -7,7 +7,8 @@
 Every term is in nats a sample: summed over pixels and latents (the paper's pairwise term alone is averaged over
 latents, as the paper says), averaged over the batch. The prices of the split are totals, not extras: (1, 1, 1)
 is VSC. A latent that is always on pays its KL, ``dense_kl``, alone. With a conditional prior (`cospike.priors`), its
-patterns stand where the class means of the batch do otherwise, and its slabs where those of the fixed prior do.
+patterns stand where the class means of the batch do otherwise, and its slabs where those of the fixed prior do; only
+equivocation always takes the class means.
 
 **The warm-up** w(t) goes from 0 to 1. Sparsity is not free meanwhile: it is charged in full, against a milder prior
 that tightens, α_t = early_prior^(1−w) · α^w. With free sparsity every latent is on in every sample at first, and

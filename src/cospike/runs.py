@@ -141,10 +141,10 @@ def load(run: str | Path) -> SparseVAE:
     weights, _ = read_tensors(run, "weights.safetensors")
     try:
         model = SparseVAE(**config["model"])
-        if classes := len(weights["pattern_counts"]):
-            model.resize_class_patterns(classes)
         if "dense_axes" in weights:
             model.turn(weights["dense_axes"].numpy())
+        if classes := len(weights["pattern_counts"]):
+            model.resize_class_patterns(classes)
         model.load_state_dict(weights)
     except (KeyError, RuntimeError, TypeError, InputError) as error:
         reason = str(error).splitlines()[0]

@@ -102,7 +102,7 @@ class SpikeSlab(Distribution):
         """Draw exactly: a latent is 0 with probability 1 − γ. Without gradients."""
         shape = self._extended_shape(sample_shape)
         uniform = self._uniform(shape, generator)
-        return torch.where(uniform <= self.active_probs, self.rsample_slabs(shape, generator=generator), 0.0)
+        return torch.where(uniform <= self.active_probs, self.rsample_slabs(sample_shape, generator=generator), 0.0)
 
     def rsample(
         self,
@@ -122,20 +122,19 @@ class SpikeSlab(Distribution):
         "relaxed" replaces T with sigmoid(``sharpness`` · x), as VSC does, and "straight-through" the gradient of T
         alone. A latent that never switches off (`ALWAYS_ON_LOGIT`) has no gradient in its spike.
         """
-        shape = self._extended_shape(sample_shape)
-        spike = self.rsample_spikes(shape, spikes=spikes, sharpness=sharpness, generator=generator)
-        return spike * self.rsample_slabs(shape, generator=generator)
+        spike = self.rsample_spikes(sample_shape, spikes=spikes, sharpness=sharpness, generator=generator)
+        return spike * self.rsample_slabs(sample_shape, generator=generator)
 
     def rsample_spikes(
         self,
-        shape: Size | None = None,
+        sample_shape: Any = (),
         *,
         spikes: Spikes = "second-order",
         sharpness: float = 200.0,
         generator: Generator | None = None,
     ) -> Tensor:
-        """Draw what is active, 1 or 0, with gradients as in `rsample`; of ``shape``, samples first."""
-        shape = self._extended_shape() if shape is None else shape
+        """Draw what is active, 1 or 0, with gradients as in `rsample`."""
+        shape = self._extended_shape(sample_shape)
         check_spikes(spikes, "SpikeSlab.rsample")
         probs, uniform = self.active_probs, self._uniform(shape, generator)
         spike = (uniform <= probs).to(probs.dtype)
@@ -148,9 +147,9 @@ class SpikeSlab(Distribution):
             spike = relaxed if spikes == "relaxed" else relaxed + (spike - relaxed).detach()
         return torch.where(self.active_logits >= ALWAYS_ON_LOGIT, 1.0, spike)
 
-    def rsample_slabs(self, shape: Size | None = None, *, generator: Generator | None = None) -> Tensor:
-        """Draw the values that active latents have, with gradients; of ``shape``, samples first."""
-        noise = self.loc.new_empty(self._extended_shape() if shape is None else shape).normal_(generator=generator)
+    def rsample_slabs(self, sample_shape: Any = (), *, generator: Generator | None = None) -> Tensor:
+        """Draw the values that active latents have, with gradients."""
+        noise = self.loc.new_empty(self._extended_shape(sample_shape)).normal_(generator=generator)
         return torch.addcmul(self.loc, self.scale, noise)
 
     def _uniform(self, shape: Size, generator: Generator | None) -> Tensor:

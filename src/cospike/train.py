@@ -90,10 +90,10 @@ def fit(
     fabric = _fabric(accelerator, precision)
     run = Path(out) if out is not None else None
     resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite)
-    model.dense_axes = None  # those of an earlier training
     trainer = Trainer(fabric, model, data, objective, config, run)
     if resuming:
         trainer.load()
+    model.dense_axes = None  # those of an earlier training
     with (
         private_random_state(),
         Interrupt() as interrupt,
@@ -101,7 +101,7 @@ def fit(
     ):
         trainer.train(interrupt, display)
     encode = partial(encode_dataset, model, precision=precision, accelerator=accelerator)
-    if objective.needs_labels and 1 < model.n_dense < model.n_latents:
+    if objective.needs_labels and model.n_dense:
         _turn(model, data.train, encode)
     _finish(model, data, run, encode)
     return trainer.history

@@ -206,6 +206,7 @@ class Trainer:
             self.seconds = float(position["seconds"])
             weights = part("model.")
             self.model.resize_class_patterns(len(weights["pattern_counts"]))
+            self.model.dense_axes = None  # a state is of before the turn
             self.model.load_state_dict(weights)
             moments: dict[int, dict[str, Tensor]] = {}
             for name, tensor in part("optimizer.").items():
