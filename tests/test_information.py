@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.distributions import Bernoulli
 
 from cospike.divergence import js_bernoulli, kl_bernoulli
-from cospike.information import equivocation, pairwise_js, spike_information
+from cospike.information import equivocation, pairwise_js, spike_information, spike_parts
 from cospike.spike_slab import SpikeSlab
 
 ALPHA = 0.03
@@ -42,6 +42,43 @@ def test_the_parts_are_their_definitions_and_add_up(seed, spread):
     prior = torch.tensor(ALPHA, dtype=torch.float64).logit()
     total = kl_bernoulli(logits, prior.expand_as(logits)).mean(0)
     torch.testing.assert_close(split.within + split.between + split.sparsity, total, rtol=0, atol=1e-6)
+
+
+@given(st.integers(0, 10_000), st.floats(0.01, 12.0))
+def test_the_gradient_is_that_of_the_definitions(seed, spread):
+    logits, labels = batch(seed, spread=spread)
+    weights = torch.randn(3, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+    def gradient(split):
+        leaf = logits.clone().requires_grad_()
+        total = sum((weight * part).sum() for weight, part in zip(weights, split(leaf), strict=False))
+        return torch.autograd.grad(total, leaf)[0]
+
+    expected = gradient(lambda leaf: naive_split(leaf, labels))
+    got = gradient(lambda leaf: spike_information(leaf, 2 * labels, ALPHA))  # some class indices have no row
+    torch.testing.assert_close(got, expected, rtol=1e-6, atol=1e-10)
+
+
+def test_spread_rewards_use_by_the_entropy_of_the_mean():
+    logits, labels = batch(3)
+    leaf = logits.clone().requires_grad_()
+    spread = spike_information(leaf, labels, ALPHA).spread
+    mean = leaf.sigmoid().mean(0)
+    torch.testing.assert_close(spread, Bernoulli(mean).entropy())
+    torch.testing.assert_close(
+        *(torch.autograd.grad(part.sum(), leaf, retain_graph=True)[0] for part in (spread, Bernoulli(mean).entropy()))
+    )
+
+
+@given(st.integers(0, 10_000))
+def test_to_know_the_number_of_classes_changes_no_part(seed):
+    logits, labels = batch(seed)
+    spikes = SpikeSlab(logits, logits, logits.exp()).rsample_spikes()
+    prior = torch.full((6,), ALPHA, dtype=torch.float64)
+    expected = spike_parts(logits, labels, prior, spikes=spikes)
+    assert {*expected} == {"within", "between", "sparsity", "spread", "equivocation"}
+    for name, part in spike_parts(logits, labels, prior, spikes=spikes, n_classes=7).items():
+        torch.testing.assert_close(part, expected[name])
 
 
 def test_float32_adds_up_too():
@@ -145,6 +182,30 @@ def test_equivocation_is_bayes_rule_written_out(seed, spread):
         expected = -(joint[classes.tolist().index(int(label))] / sum(joint)).log()
         torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-9)
         assert value > -1e-12
+
+
+@given(st.integers(0, 10_000), st.floats(0.01, 4.0))
+def test_the_gradient_of_equivocation_is_that_of_bayes_rule_written_out(seed, spread):
+    logits, labels = batch(seed, spread=spread)
+    classes = labels.unique()
+    spikes = logits.sigmoid().bernoulli(generator=torch.Generator().manual_seed(seed))
+
+    def gradients(mean_equivocation):
+        leaves = spikes.clone().requires_grad_(), logits.clone().requires_grad_()
+        return torch.autograd.grad(mean_equivocation(*leaves), leaves)
+
+    def written_out(spikes, logits):
+        joint = []
+        for c in classes:
+            mean = logits[labels == c].sigmoid().mean(0)
+            of_class = (spikes * mean.log() + (1 - spikes) * (1 - mean).log()).sum(1)
+            joint.append(of_class + (labels == c).double().mean().log())
+        own = torch.stack(joint, 1).gather(1, (labels[:, None] == classes).long().argmax(1, keepdim=True))
+        return (torch.stack(joint, 1).logsumexp(1) - own[:, 0]).mean()
+
+    got = gradients(lambda spikes, logits: equivocation(spikes, logits, labels).mean())
+    for part, expected in zip(got, gradients(written_out), strict=True):
+        torch.testing.assert_close(part, expected, rtol=1e-6, atol=1e-10)
 
 
 @given(st.integers(0, 10_000))

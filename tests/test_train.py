@@ -164,13 +164,13 @@ def test_patience_stops_and_keeps_the_best_weights(tmp_path):
 
 def test_a_term_that_becomes_nan_is_named_and_the_last_good_weights_stay(tmp_path, monkeypatch):
     data = blobs()
-    step = Trainer._step
+    step = Trainer.take_step
 
     def poisoned(self, rows):
         parts = step(self, rows)
         return {**parts, "slab_kl": parts["slab_kl"] * float("nan")} if self.epoch == 2 else parts
 
-    monkeypatch.setattr(Trainer, "_step", poisoned)
+    monkeypatch.setattr(Trainer, "take_step", poisoned)
     with pytest.raises(FloatingPointError, match="'slab_kl' became nan in epoch 3"):
         train(data, tmp_path / "run")
     weights = runs.load(tmp_path / "run").state_dict()
@@ -180,7 +180,7 @@ def test_a_term_that_becomes_nan_is_named_and_the_last_good_weights_stay(tmp_pat
 
 def test_weights_that_diverge_in_the_last_step_of_an_epoch_are_not_kept(tmp_path, monkeypatch):
     data = blobs()
-    step = Trainer._step
+    step = Trainer.take_step
 
     def diverging(self, rows):
         parts = step(self, rows)
@@ -188,7 +188,7 @@ def test_weights_that_diverge_in_the_last_step_of_an_epoch_are_not_kept(tmp_path
             self.model.encoder.head.weight.data.fill_(float("nan"))
         return parts
 
-    monkeypatch.setattr(Trainer, "_step", diverging)
+    monkeypatch.setattr(Trainer, "take_step", diverging)
     with pytest.raises(FloatingPointError, match="on validation data in epoch 3"):
         train(data, tmp_path / "run")
     assert all(part.isfinite().all() for part in runs.load(tmp_path / "run").state_dict().values())

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+import torch
 from jaxtyping import Float
-from torch import Tensor, nn, zeros
+from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
 LikelihoodName: TypeAlias = Literal["bernoulli", "gaussian"]
@@ -57,14 +58,55 @@ class Decoder(nn.Module):
         super().__init__()
         self.trunk, self.shape, self.likelihood = trunk, shape, likelihood
         if likelihood == "gaussian":
-            self.log_scale = nn.Parameter(zeros(()))
+            self.log_scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, z: Float[Tensor, "batch latent"]) -> Distribution:
         """The likelihood of each row."""
         out = self.trunk(z).float()
-        base = (
-            Bernoulli(logits=out, validate_args=False)
-            if self.likelihood == "bernoulli"
-            else Normal(out, self.log_scale.exp(), validate_args=False)
-        )
-        return Independent(base, len(self.shape), validate_args=False)
+        if self.likelihood == "bernoulli":
+            return GreyBernoulli(out, len(self.shape))
+        return Independent(Normal(out, self.log_scale.exp(), validate_args=False), len(self.shape), validate_args=False)
+
+
+class GreyBernoulli(Independent[Bernoulli]):
+    """Independent Bernoullis over the last ``n_axes`` axes, for grey levels too: a value in 0 … 1 counts as a mean.
+
+    Args:
+        logits: of each entry.
+        n_axes: the axes of one observation.
+
+    >>> GreyBernoulli(torch.zeros(2, 3), 1).log_prob(torch.full((2, 3), 0.5))   # three times ln ½
+    tensor([-2.0794, -2.0794])
+    """
+
+    def __init__(self, logits: Float[Tensor, "*shape"], n_axes: int) -> None:
+        super().__init__(Bernoulli(logits=logits, validate_args=False), n_axes, validate_args=False)
+
+    def log_prob(self, value: Float[Tensor, "*shape"]) -> Float[Tensor, "*batch"]:
+        """In nats an observation. Differentiable once, in the logits."""
+        logits, value = torch.broadcast_tensors(self.base_dist.logits, value)
+        axis = logits.dim() - self.reinterpreted_batch_ndims
+        rows: Tensor = _GreyLogProb.apply(logits.flatten(axis), value.flatten(axis))  # type: ignore[no-untyped-call]
+        return rows
+
+
+class _GreyLogProb(torch.autograd.Function):
+    """Σ x l − ln(1 + e^l) over the last axis, in half of the time of torch's, which is a tenth of a step.
+
+    ln(1 + e^l) = max(l, 0) − ln σ(|l|), and a logarithm costs as much as five sigmoids: the σ(|l|), none below ½, are
+    multiplied first, up to 64 of them, and one logarithm is taken of the product.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, value: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, value)
+        products = logits.abs().sigmoid_().unflatten(-1, (math.gcd(logits.shape[-1], 64), -1)).prod(-2)
+        linear = (value * logits).sum(-1) - logits.relu().sum(-1)
+        result: Tensor = linear + products.log_().sum(-1)
+        return result
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        logits, value = ctx.saved_tensors
+        return (value - logits.sigmoid()).mul_(upstream[..., None]), None

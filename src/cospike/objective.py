@@ -204,36 +204,39 @@ class Objective:
         labels: Int[Tensor, " batch"],
         *,
         progress: float = 1.0,
+        n_classes: int | None = None,
     ) -> Terms:
         """The loss of a batch when a share ``progress`` of training is done.
 
         Rows labelled −1 take part in everything but the class terms: they add their plain spike KL (in two parts,
         what the pattern says about the sample, and sparsity), and both kinds of row are weighted by their share of
-        the batch.
+        the batch. ``n_classes`` is given where it is known and every row has a class (`spike_parts`).
         """
         q, p, pattern = output.posterior, output.prior, output.pattern
         weight = self.warm_up(progress)
         prices = self._prices(weight)
         kl = slab_kl(q, p if pattern is None else pattern).mean(0)
         is_dense = p.active_logits >= ALWAYS_ON_LOGIT
-        parts = {
-            "reconstruction": -output.likelihood.log_prob(x).mean(),
-            "slab_kl": torch.where(is_dense, 0.0, kl).sum(),
-            "dense_kl": torch.where(is_dense, kl, 0.0).sum(),
-        }
+        sparse_and_dense = torch.stack([~is_dense, is_dense]).to(kl) @ kl
+        parts = {"reconstruction": -output.likelihood.log_prob(x).mean()}
+        parts |= zip(("slab_kl", "dense_kl"), sparse_and_dense.unbind(), strict=True)
         prior_probs = self._annealed(p.active_probs, weight)
         pattern_logits = None if pattern is None else pattern.active_logits
+        spikes = output.spikes if self.equivocation else None
         if pattern_logits is not None and not output.by_class:
             parts |= prior_information(q.active_logits, pattern_logits, prior_probs, pooled=self.pooled).totals()
+            if spikes is not None:
+                parts["equivocation"] = equivocation(spikes, q.active_logits, labels).sum() / len(labels)
         else:
-            parts |= spike_parts(q.active_logits, labels, prior_probs, pattern_logits)
-        if self.equivocation:
-            parts["equivocation"] = equivocation(output.spikes, q.active_logits, labels).sum() / len(labels)
+            parts |= spike_parts(
+                q.active_logits, labels, prior_probs, pattern_logits=pattern_logits, spikes=spikes, n_classes=n_classes
+            )
         if self.pairwise:
             n_sparse = (~is_dense).sum().clamp_min(1)
             parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).sum() / n_sparse
-        loss = torch.stack([prices[name] * part for name, part in parts.items()]).sum()
-        return Terms(loss, {name: part.detach() for name, part in parts.items()})
+        values = torch.stack(list(parts.values()))
+        loss = values @ torch.tensor([prices[name] for name in parts]).to(values, non_blocking=True)
+        return Terms(loss, dict(zip(parts, values.detach().unbind(), strict=True)))
 
     def _prices(self, weight: float) -> dict[str, float]:
         """Of every part there may be, when the warm-up has come to ``weight``."""

@@ -19,7 +19,6 @@ from torch.nn.functional import logsigmoid
 from cospike._errors import InputError, did_you_mean
 from cospike.divergence import ALWAYS_ON_LOGIT, kl_bernoulli, kl_normal
 
-_FINITE = 1e9
 Spikes: TypeAlias = Literal["second-order", "straight-through", "relaxed"]
 """How a gradient passes the spike, see `SpikeSlab.rsample`; but for "relaxed", the spike itself is exact."""
 
@@ -137,14 +136,11 @@ class SpikeSlab(Distribution):
         shape = self._extended_shape(sample_shape)
         check_spikes(spikes, "SpikeSlab.rsample")
         probs, uniform = self.active_probs, self._uniform(shape, generator)
-        spike = (uniform <= probs).to(probs.dtype)
         if spikes == "second-order":
-            weight = 0.5 * (spike - probs.detach()).abs()  # times γ (1 − γ) dlogit = dγ: half over P(drawn)
-            logits = self.active_logits.clamp(-_FINITE, _FINITE)  # of an infinite one no difference could be taken
-            spike = spike + weight * (logits - logits.detach())
-        else:
-            relaxed = (sharpness * (probs - uniform)).sigmoid()
-            spike = relaxed if spikes == "relaxed" else relaxed + (spike - relaxed).detach()
+            drawn: Tensor = _SecondOrderSpike.apply(self.active_logits, uniform)  # type: ignore[no-untyped-call]
+            return drawn
+        relaxed = (sharpness * (probs - uniform)).sigmoid()
+        spike = relaxed if spikes == "relaxed" else relaxed + ((uniform <= probs).to(probs.dtype) - relaxed).detach()
         return torch.where(self.active_logits >= ALWAYS_ON_LOGIT, 1.0, spike)
 
     def rsample_slabs(self, sample_shape: Any = (), *, generator: Generator | None = None) -> Tensor:
@@ -155,6 +151,26 @@ class SpikeSlab(Distribution):
     def _uniform(self, shape: Size, generator: Generator | None) -> Tensor:
         """In (0, 1], so that γ rounded to 1 is never drawn as off, and a γ below the grain of the draw never as on."""
         return self.loc.new_empty(shape).uniform_(generator=generator).neg_().add_(1.0)
+
+
+class _SecondOrderSpike(torch.autograd.Function):
+    """Heun's slope in the logit: half the weight of the end that was not drawn, over the probability of the drawn one.
+
+    That is γ (1 − γ) / 2P(drawn) = |spike − γ| / 2: 0 for a latent that never switches off, whose γ rounds to 1.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, uniform: Tensor) -> Tensor:
+        probs = logits.sigmoid()
+        spike = (uniform <= probs).to(probs.dtype)
+        ctx.save_for_backward(probs, spike)
+        return spike
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        probs, spike = ctx.saved_tensors
+        return torch.sub(spike, probs).abs_().mul_(0.5).mul_(upstream).sum_to_size(probs.shape), None
 
 
 def check_spikes(spikes: str, of: str) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from cospike import runs
 from cospike._errors import InputError
 from cospike._random import private_random_state, random_state, set_random_state
+from cospike._types import UNLABELLED
 from cospike.data import Dataset
 from cospike.model import SparseVAE
 from cospike.objective import Objective
@@ -67,6 +68,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.training = self.config["training"]
         self.x, self.y = (part.to(self.fabric.device) for part in (self.data.train.x, self.data.train.y))
+        self.n_classes = None if bool((self.y == UNLABELLED).any()) else self.data.n_classes
         self.n_steps = steps_per_epoch(len(self.y), self.training["batch_size"])
         fused = self.fabric.device.type in ("cpu", "cuda")  # one pass over the weights: a sixth of a step at batch 250
         optimizer = torch.optim.Adam(self.model.parameters(), lr=self.training["learning_rate"], fused=fused)
@@ -106,7 +108,7 @@ class Trainer:
             torch.manual_seed(int(draw_seed))
         self.module.train()
         while self.step < self.n_steps and not interrupt.requested:
-            parts = self._step(batches[self.step])
+            parts = self.take_step(batches[self.step])
             self.totals = {name: self.totals.get(name, 0.0) + part for name, part in parts.items()}
             self.unchecked.append(parts)
             self.step += 1
@@ -115,15 +117,16 @@ class Trainer:
                 means = {name: float(total) / self.step for name, total in self.totals.items()}
                 display.show(self.epoch, self.step / self.n_steps, means)
 
-    def _step(self, rows: Tensor) -> dict[str, Tensor]:
+    def take_step(self, rows: Tensor) -> dict[str, Tensor]:
+        """One step on the training ``rows``; its terms."""
         progress = (self.epoch * self.n_steps + self.step) / (self.training["epochs"] * self.n_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = self.training["learning_rate"] * self.decay(progress)
-        x, y = self.x[rows], self.y[rows]
+        x, y = self.x.index_select(0, rows), self.y.index_select(0, rows)  # thrice as fast as x[rows]
         objective = self.objective
         sharpness, slab_share = objective.sharpness(progress), objective.slab_warm_up(progress)
         output = self.module(x, y, spikes=objective.spikes, sharpness=sharpness, slab_share=slab_share)
-        loss, parts = objective(output, x, y, progress=progress)
+        loss, parts = objective(output, x, y, progress=progress, n_classes=self.n_classes)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.optimizer.step()
