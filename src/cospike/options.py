@@ -64,7 +64,7 @@ class Options:
     """Of the weights, the order of the data and every draw."""
     split_seed: Annotated[int | None, Parameter(group=_training)] = None
     """Of the split of a set that comes without one, as digits (default: --seed); to compare seeds, give all one."""
-    precision: Annotated[Literal["32-true", "bf16-mixed"], Parameter(group=_training)] = "32-true"
-    """Numbers during training."""
+    precision: Annotated[Literal["32-true", "bf16-mixed"] | None, Parameter(group=_training)] = None
+    """Numbers during training (default: bf16-mixed where the processor multiplies bfloat16 itself)."""
     accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_training)] = "auto"
     """Where to train."""

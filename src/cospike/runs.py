@@ -83,6 +83,11 @@ def open_run(run: Path, config: dict[str, Any], *, resume: bool = False, overwri
     return False
 
 
+def recorded_precision(run: Path) -> Any:
+    """The precision that the run in the folder was started with; None if there is none."""
+    return read_config(run)["training"].get("precision") if (run / "config.json").is_file() else None
+
+
 def begin_run(run: Path, config: dict[str, Any]) -> None:
     """Make the folder the run of ``config``: an older run's files go, whatever else a user keeps there stays."""
     for name in FILES:

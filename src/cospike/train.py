@@ -1,15 +1,13 @@
 """`fit` and `encode_dataset`: the only two loops over data."""
 
-import logging
 import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from cospike import runs
@@ -20,14 +18,13 @@ from cospike._version import __version__
 from cospike.axes import orthogonal_axes
 from cospike.codes import Codes
 from cospike.data import Dataset, Split
+from cospike.device import Precision, default_precision, open_fabric
 from cospike.held_out import save_held_out
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
 from cospike.splits import in_turns
 from cospike.trainer import ROWS_PER_PASS, Trainer, evaluating, steps_per_epoch
-
-Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
 _STEPS = 2_400  # what codes need to settle; small data pass by more often
 _ROWS_FOR_AXES = 2_000  # two hundred of each of ten classes: an angle is then good to a degree
@@ -46,7 +43,7 @@ def fit(
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    precision: Precision = "32-true",
+    precision: Precision | None = None,
     accelerator: str = "auto",
     progress: bool | None = None,
 ) -> list[dict[str, Any]]:
@@ -66,7 +63,8 @@ def fit(
         out: run folder. Written after every epoch, each file whole or not at all.
         resume: go on with an interrupted run in ``out`` (to the same bits), or start if there is none.
         overwrite: replace the run in ``out``.
-        precision: "32-true", or "bf16-mixed".
+        precision: "32-true", or "bf16-mixed", which multiplies matrices in bfloat16 and is else in float32; default
+            `default_precision`, and for a run that is resumed its own. Codes and bounds are always of float32.
         accelerator: "auto", "cpu", "cuda", "mps".
         progress: show a progress display; default: if the terminal shows it.
 
@@ -79,6 +77,9 @@ def fit(
         KeyboardInterrupt: on Ctrl-C, after the state is saved.
     """
     objective = objective or Objective.class_consistent()
+    run = Path(out) if out is not None else None
+    if precision is None:
+        precision = (resume and run and runs.recorded_precision(run)) or default_precision(model, accelerator)
     training = {
         **default_training(len(data.train), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         "seed": seed,
@@ -87,8 +88,7 @@ def fit(
     }
     _check(model, data, objective, training)
     config = _config(model, data, objective, training)
-    fabric = _fabric(accelerator, precision)
-    run = Path(out) if out is not None else None
+    fabric = open_fabric(accelerator, precision)
     resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite)
     trainer = Trainer(fabric, model, data, objective, config, run)
     if resuming:
@@ -100,7 +100,7 @@ def fit(
         TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
     ):
         trainer.train(interrupt, display)
-    encode = partial(encode_dataset, model, precision=precision, accelerator=accelerator)
+    encode = partial(encode_dataset, model, accelerator=accelerator)
     if objective.needs_labels and model.n_dense:
         _turn(model, data.train, encode)
     _finish(model, data, run, encode)
@@ -137,13 +137,13 @@ def encode_dataset(
         model: a trained model.
         split: samples and labels.
         seed: of the draw behind ``reconstruction``.
-        precision: as in `fit`.
+        precision: "32-true", or "bf16-mixed", which is faster and coarser.
         accelerator: as in `fit`.
 
     Returns:
         Arrays from here on.
     """
-    fabric = _fabric(accelerator, precision)
+    fabric = open_fabric(accelerator, precision)
     if not len(split):
         raise InputError("'split' of encode_dataset must have at least one row, got none.")
     _check_shape(model, split)
@@ -207,22 +207,6 @@ def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dic
             "rows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
         },
     }
-
-
-def _fabric(accelerator: str, precision: Precision) -> Fabric:
-    """Fabric on one device, without its remark on a precision that was asked for."""
-    logger = logging.getLogger("lightning_fabric")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"'accelerator' of fit must be one that this machine has, got {accelerator!r}: {reason} Try 'cpu'."
-        ) from error
-    finally:
-        logger.setLevel(level)
 
 
 def check_objective(model: SparseVAE, data: Dataset, objective: Objective) -> None:

@@ -143,6 +143,7 @@ def _fit(job: Job, data: Dataset) -> dict[str, Measurement]:
         data,
         objective=Objective.from_dict(job.config["objective"]),
         **job.config["training"],
+        precision="32-true",  # rows of every machine stand in one table
         out=job.run,
         resume=True,
         progress=False,
