@@ -40,5 +40,14 @@ def test_importing_is_light():
     assert shown.stdout.strip() == "[]"
 
 
+def test_what_reads_a_run_loads_no_training():
+    program = (
+        "import sys, cospike.cli, cospike.html_report, cospike.inspection, cospike.tables; "
+        "print([m for m in ('torch', 'lightning_fabric', 'cospike.trainer') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "['torch']"
+
+
 def test_the_command_line_names_the_presets():
     assert list(get_args(ObjectiveName)) == list(PRESETS)

@@ -2,7 +2,7 @@
 
 Three nouns: `SpikeSlab`, a distribution; `SparseVAE`, a module; `Codes`, arrays. Five verbs: `fit`,
 `encode_dataset`, `measure`, `explain`, `report`. Left of `Codes` is torch, right of it is NumPy. Read the sources in
-this order: `spike_slab`, `information`, `divergence`, `priors`, `model`, `objective`, `train`, `metrics`,
+this order: `spike_slab`, `information`, `divergence`, `priors`, `model`, `objective`, `train`, `encoding`, `metrics`,
 `likelihood`, `importance`, `kinds`, `factors`, `interventions`, `plausibility`, `counterfactuals`, `matching`,
 `families`, `attributes`, `associations`, `directions`, `disentanglement`; then `synthetic` and `recovery`, and
 `benchmark`.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cospike.data import Dataset, Split, from_arrays, load_dataset
     from cospike.directions import Direction, block_directions
     from cospike.disentanglement import monoscore
+    from cospike.encoding import encode_dataset
     from cospike.evaluation import evaluate
     from cospike.factors import Factor, explain, traverse
     from cospike.families import Sharing, group_sharing
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from cospike.schedule import Schedule
     from cospike.spike_slab import SpikeSlab
     from cospike.synthetic import Cause, make_shapes, make_sparse_linear
-    from cospike.train import encode_dataset, fit
+    from cospike.train import fit
 
 _HOMES = {
     "_errors": ("InputError",),
@@ -57,6 +58,7 @@ _HOMES = {
     "data": ("Dataset", "Split", "from_arrays", "load_dataset"),
     "directions": ("Direction", "block_directions"),
     "disentanglement": ("monoscore",),
+    "encoding": ("encode_dataset",),
     "evaluation": ("evaluate",),
     "factors": ("Factor", "explain", "traverse"),
     "families": ("Sharing", "group_sharing"),
@@ -77,7 +79,7 @@ _HOMES = {
     "schedule": ("Schedule",),
     "spike_slab": ("SpikeSlab",),
     "synthetic": ("Cause", "make_shapes", "make_sparse_linear"),
-    "train": ("encode_dataset", "fit"),
+    "train": ("fit",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -15,9 +15,9 @@ from cospike._random import private_random_state
 from cospike._types import UNLABELLED
 from cospike.data import Dataset, Split
 from cospike.encoders import conv_trunk, mlp_trunk
+from cospike.encoding import ROWS_PER_PASS
 from cospike.metrics import Measurement
-from cospike.schedule import Schedule
-from cospike.trainer import ROWS_PER_PASS, steps_per_epoch
+from cospike.schedule import Schedule, steps_per_epoch
 
 _HOW = "accuracy of a supervised network itself (the encoder's trunk and a linear head, cross entropy); no codes"
 

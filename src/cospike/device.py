@@ -4,7 +4,6 @@ import logging
 from typing import Any, Literal, TypeAlias
 
 import torch
-from lightning_fabric import Fabric
 
 from cospike._errors import InputError
 from cospike.model import SparseVAE
@@ -27,8 +26,10 @@ def default_precision(model: SparseVAE, accelerator: str = "auto") -> Precision:
     return "bf16-mixed" if on_cpu and able and model.settings["likelihood"] == "bernoulli" else "32-true"
 
 
-def open_fabric(accelerator: str, precision: Precision) -> Fabric:
+def open_fabric(accelerator: str, precision: Precision) -> Any:
     """Fabric on one device, without its remark on a precision that was asked for."""
+    from lightning_fabric import Fabric  # noqa: PLC0415  (takes a second, and reading a run needs none)
+
     logger = logging.getLogger("lightning_fabric")
     level = logger.level
     logger.setLevel(logging.ERROR)

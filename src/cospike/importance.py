@@ -25,12 +25,11 @@ from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.codes import ACTIVE_THRESHOLD, Codes
 from cospike.data import Split
+from cospike.encoding import check_values, evaluating
 from cospike.kinds import GLOBAL_KINDS, latent_kinds
 from cospike.metrics import Measurement
 from cospike.model import SparseVAE
 from cospike.priors import PseudoInputPrior
-from cospike.train import check_values
-from cospike.trainer import evaluating
 
 _ROWS = 250  # whose codes are drawn together: fixed, so that the draws do not depend on the batch
 

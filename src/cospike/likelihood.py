@@ -20,9 +20,9 @@ from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.codes import Codes
 from cospike.data import Split
+from cospike.encoding import encode_dataset
 from cospike.metrics import Direction, Measurement
 from cospike.model import SparseVAE
-from cospike.train import encode_dataset
 
 _FORM = "exact spikes, one draw; grey levels as Bernoulli means where the likelihood is Bernoulli"
 

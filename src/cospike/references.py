@@ -23,8 +23,8 @@ from cospike.data import Dataset, Split
 from cospike.metrics import PROBE_ROWS, Measurement, parse_measurements
 from cospike.progress import working
 from cospike.runs import read_config
+from cospike.schedule import steps_per_epoch
 from cospike.sources import cache_folder
-from cospike.trainer import steps_per_epoch
 
 _VERSION = 2  # of what is below: a higher one passes over what is in the cache
 _STEPS, _EPOCHS = 1_200, 30  # six epochs of MNIST; of small data, what is enough

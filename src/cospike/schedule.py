@@ -1,4 +1,4 @@
-"""`Schedule`: a setting that changes over training."""
+"""`Schedule`: a setting that changes over training; and how many steps an epoch has."""
 
 import math
 from dataclasses import dataclass
@@ -39,3 +39,8 @@ class Schedule:
             return self.start
         share = (progress - self.begin) / (self.until - self.begin)
         return self.start + share * (self.end - self.start)
+
+
+def steps_per_epoch(n_rows: int, batch_size: int) -> int:
+    """Steps of an epoch: its batches are equal to within a row, so that no runt of a few samples ends it."""
+    return max(1, round(n_rows / batch_size))

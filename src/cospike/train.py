@@ -1,4 +1,4 @@
-"""`fit` and `encode_dataset`: the only two loops over data."""
+"""`fit`: a training from its settings to what it leaves in a run folder."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cospike import runs
 from cospike._errors import InputError
@@ -19,12 +18,14 @@ from cospike.axes import orthogonal_axes
 from cospike.codes import Codes
 from cospike.data import Dataset, Split
 from cospike.device import Precision, default_precision, open_fabric
+from cospike.encoding import check_shape, check_values, encode_dataset
 from cospike.held_out import save_held_out
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
+from cospike.schedule import steps_per_epoch
 from cospike.splits import in_turns
-from cospike.trainer import ROWS_PER_PASS, Trainer, evaluating, steps_per_epoch
+from cospike.trainer import Trainer
 
 _STEPS = 2_400  # what codes need to settle; small data pass by more often
 _ROWS_FOR_AXES = 2_000  # two hundred of each of ten classes: an angle is then good to a degree
@@ -128,48 +129,6 @@ def default_training(
     }
 
 
-def encode_dataset(
-    model: SparseVAE, split: Split, *, seed: int = 0, precision: Precision = "32-true", accelerator: str = "auto"
-) -> Codes:
-    """The codes of every sample of ``split``, with the reconstruction cost of one exact draw.
-
-    Args:
-        model: a trained model.
-        split: samples and labels.
-        seed: of the draw behind ``reconstruction``.
-        precision: "32-true", or "bf16-mixed", which is faster and coarser.
-        accelerator: as in `fit`.
-
-    Returns:
-        Arrays from here on.
-    """
-    fabric = open_fabric(accelerator, precision)
-    if not len(split):
-        raise InputError("'split' of encode_dataset must have at least one row, got none.")
-    _check_shape(model, split)
-    check_values(model, split.x, "the split")
-    module = fabric.setup_module(model)
-    parts: list[tuple[Tensor, ...]] = []
-    with private_random_state(seed), evaluating(model), torch.no_grad():
-        for x in split.x.split(ROWS_PER_PASS):
-            x = x.to(fabric.device)  # noqa: PLW2901
-            output = module(x)
-            q = output.posterior
-            parts.append((q.active_probs, q.loc, q.scale, -output.likelihood.log_prob(x)))
-    active_probs, loc, scale, reconstruction = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
-    labels = split.y.numpy()
-    n_classes = int(labels.max()) + 1
-    return Codes(
-        active_probs=active_probs,
-        slab_loc=loc,
-        slab_scale=scale,
-        labels=labels,
-        class_names=model.class_names if len(model.class_names) >= n_classes else tuple(map(str, range(n_classes))),
-        prior_probs=model.prior().active_probs.cpu().numpy(),
-        reconstruction=reconstruction,
-    )
-
-
 def _turn(model: SparseVAE, split: Split, encode: Callable[[Split], Codes]) -> None:
     """Give the dense block axes to be read in; slopes are taken of some samples, the classes as equally as can be."""
     labelled = (split.y != UNLABELLED).nonzero().squeeze(1)
@@ -243,27 +202,10 @@ def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict
         )
     check_objective(model, data, objective)
     for split in (data.train, data.validation, data.test):
-        _check_shape(model, split)
+        check_shape(model, split)
         check_values(model, split.x, data.name)
     if objective.needs_labels:
         _check_classes(data, objective)
-
-
-def _check_shape(model: SparseVAE, split: Split) -> None:
-    if (shape := tuple(split.x.shape[1:])) != model.shape:
-        raise InputError(f"'shape' of SparseVAE must be that of the data, {shape}, got {model.shape}.")
-
-
-def check_values(model: SparseVAE, x: Tensor, name: str) -> None:
-    """Refuse values that the model's likelihood cannot have; ``name`` says whose they are."""
-    low, high = x.aminmax()
-    if not (low.isfinite() and high.isfinite()):
-        raise InputError(f"The values of {name} must be finite, got NaN or infinity. Fill or drop those rows first.")
-    if model.settings["likelihood"] == "bernoulli" and (low < 0 or high > 1):
-        raise InputError(
-            f"The values of {name} must lie in 0 … 1 for a Bernoulli likelihood, got {low:.4g} … {high:.4g}. "
-            "Scale them, or use likelihood='gaussian'."
-        )
 
 
 def _check_classes(data: Dataset, objective: Objective) -> None:

@@ -1,8 +1,6 @@
 """`Trainer`: the state of one training, the steps that advance it, and how it is saved and taken up again."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,31 +15,13 @@ from cospike._errors import InputError
 from cospike._random import private_random_state, random_state, set_random_state
 from cospike._types import UNLABELLED
 from cospike.data import Dataset
+from cospike.encoding import ROWS_PER_PASS, evaluating
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
-from cospike.schedule import Schedule
-
-ROWS_PER_PASS = 2_000
-"""Rows of a pass without gradients: enough for the plug-in split, little memory."""
+from cospike.schedule import Schedule, steps_per_epoch
 
 _STEPS_PER_CHECK = 20  # how often a step is shown and checked for NaN: each look waits for the device
-
-
-def steps_per_epoch(n_rows: int, batch_size: int) -> int:
-    """Steps of an epoch: its batches are equal to within a row, so that no runt of a few samples ends it."""
-    return max(1, round(n_rows / batch_size))
-
-
-@contextmanager
-def evaluating(model: SparseVAE) -> Iterator[None]:
-    """Evaluation mode, and back."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 @dataclass
