@@ -56,9 +56,10 @@ class Codes:
                 continue
             if len(shape) != 2 or part.shape != size:
                 raise InputError(f"'{name}' of Codes must have shape {size} to match active_probs, got {part.shape}.")
-            if not np.isfinite(part).all():
+            if part.size and not np.isfinite([part.min(), part.max()]).all():  # a mask would be as large as a code
                 raise InputError(f"'{name}' of Codes must be finite, got NaN or infinity. Did the training diverge?")
-        if not ((self.active_probs >= 0) & (self.active_probs <= 1)).all() or not (self.slab_scale > 0).all():
+        probs, scale = self.active_probs, self.slab_scale
+        if probs.size and not (probs.min() >= 0 and probs.max() <= 1 and scale.min() > 0):
             raise InputError("'active_probs' of Codes must lie in 0 … 1 and 'slab_scale' above 0.")
         if not np.issubdtype(self.labels.dtype, np.integer):
             raise InputError(f"'labels' of Codes must be integers, got {self.labels.dtype}.")

@@ -1,17 +1,21 @@
 """`encode_dataset()`: from samples to `Codes`, and what every pass over data needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from cospike._errors import InputError
+from cospike._errors import InputError, check_type
 from cospike._random import private_random_state
+from cospike._types import UNLABELLED, Labels
 from cospike.codes import Codes
-from cospike.data import Split
+from cospike.data import Array, Split
 from cospike.device import Precision, open_fabric
 from cospike.model import SparseVAE
+from cospike.progress import counting
 
 ROWS_PER_PASS = 2_000
 """Rows of a pass without gradients: enough for the plug-in split, little memory."""
@@ -29,50 +33,118 @@ def evaluating(model: SparseVAE) -> Iterator[None]:
 
 
 def encode_dataset(
-    model: SparseVAE, split: Split, *, seed: int = 0, precision: Precision = "32-true", accelerator: str = "auto"
+    model: SparseVAE,
+    split: Split | Array,
+    *,
+    labels: Sequence[int] | np.ndarray | None = None,
+    seed: int = 0,
+    precision: Precision = "32-true",
+    accelerator: str = "auto",
+    progress: bool | None = None,
 ) -> Codes:
     """The codes of every sample of ``split``, with the reconstruction cost of one exact draw.
 
+    Only a few thousand samples are in memory at once: of an array that NumPy maps from disk, ``np.load("x.npy",
+    mmap_mode="r")``, nothing else is read, and none of it twice.
+
     Args:
         model: a trained model.
-        split: samples and labels.
+        split: samples and labels; or an array of samples alone, floating-point or uint8 grey levels, which are divided
+            by 255. Of a model of grey images it may lack the channel, as in `from_arrays`.
+        labels: class index of each row of an array, −1 where it is not known; default: of none.
         seed: of the draw behind ``reconstruction``.
         precision: "32-true", or "bf16-mixed", which is faster and coarser.
         accelerator: as in `fit`.
+        progress: show a bar of what takes over a second; default: if the terminal shows it.
 
     Returns:
-        Arrays from here on.
+        Arrays from here on: twelve bytes a latent a sample.
+
+    Raises:
+        InputError: if the samples are not of the model's shape, or have values that its likelihood cannot have, which
+            is found out as they are read.
     """
+    rows, y = _rows_of(model, split, labels)
     fabric = open_fabric(accelerator, precision)
-    if not len(split):
-        raise InputError("'split' of encode_dataset must have at least one row, got none.")
-    check_shape(model, split)
-    check_values(model, split.x, "the split")
     module = fabric.setup_module(model)
-    parts: list[tuple[Tensor, ...]] = []
-    with private_random_state(seed), evaluating(model), torch.no_grad():
-        for x in split.x.split(ROWS_PER_PASS):
-            x = x.to(fabric.device)  # noqa: PLW2901
+    n = len(rows)
+    active_probs, loc, scale = (np.empty((n, model.n_latents), dtype=np.float32) for _ in range(3))
+    reconstruction = np.empty(n, dtype=np.float32)
+    with (
+        private_random_state(seed),
+        evaluating(model),
+        torch.no_grad(),
+        counting("encoding", n, show=progress) as advance,
+    ):
+        for start in range(0, n, ROWS_PER_PASS):
+            part = slice(start, min(start + ROWS_PER_PASS, n))
+            x = _as_tensor(rows[part])
+            check_values(model, x, "the split" if len(x) == n else f"rows {start} … {part.stop - 1} of the split")
+            x = x.to(fabric.device)
             output = module(x)
             q = output.posterior
-            parts.append((q.active_probs, q.loc, q.scale, -output.likelihood.log_prob(x)))
-    active_probs, loc, scale, reconstruction = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
-    labels = split.y.numpy()
-    n_classes = int(labels.max()) + 1
+            found = (q.active_probs, q.loc, q.scale, -output.likelihood.log_prob(x))
+            for kept, values in zip((active_probs, loc, scale, reconstruction), found, strict=True):
+                kept[part] = values.cpu().numpy()
+            advance(len(x))
+    n_classes = int(y.max()) + 1
     return Codes(
         active_probs=active_probs,
         slab_loc=loc,
         slab_scale=scale,
-        labels=labels,
+        labels=y,
         class_names=model.class_names if len(model.class_names) >= n_classes else tuple(map(str, range(n_classes))),
         prior_probs=model.prior().active_probs.cpu().numpy(),
         reconstruction=reconstruction,
     )
 
 
-def check_shape(model: SparseVAE, split: Split) -> None:
+def _rows_of(model: SparseVAE, split: Split | Array, labels: Any) -> tuple[Array, Labels]:
+    """Samples of the model's shape, where they are, and their labels."""
+    fix = "np.load(path, mmap_mode='r') gives an array of what is too large for the memory."
+    check_type(split, (Split, np.ndarray, Tensor), "split", "encode_dataset", "a Split or an array [sample, …]", fix)
+    rows: Array = split.x if isinstance(split, Split) else split
+    if isinstance(split, Split):
+        if labels is not None:
+            raise _refusal("labels", "left out where the samples are a Split", type(labels).__name__, "It has its own.")
+        labels = split.y.numpy()
+    elif rows.ndim == 3 == len(model.shape) and model.shape[0] == 1:
+        rows = rows[:, None]
+    if not (rows.is_floating_point() if isinstance(rows, Tensor) else rows.dtype.kind == "f") and not _is_grey(rows):
+        raise _refusal("split", "floating-point or uint8", rows.dtype, "Convert it.")
+    if not rows.ndim or not len(rows):
+        raise InputError("'split' of encode_dataset must have at least one row, got none.")
+    check_shape(model, tuple(rows.shape[1:]))
+    y = np.full(len(rows), UNLABELLED) if labels is None else np.asarray(labels)
+    if y.shape != (len(rows),) or y.dtype.kind not in "iu":
+        got, fix = f"{y.dtype} of shape {y.shape}", "Give one whole number a row, or leave them out."
+        raise _refusal("labels", f"{len(rows)} class indices", got, fix)
+    if (lowest := int(y.min())) < UNLABELLED:
+        raise _refusal("labels", "at least -1 (-1: not known)", lowest, "Number the classes from 0.")
+    return rows, y.astype(np.int64, copy=False)
+
+
+def _is_grey(rows: Array) -> bool:
+    return rows.dtype in (torch.uint8, np.uint8)
+
+
+def _refusal(argument: str, expected: str, got: object, fix: str) -> InputError:
+    return InputError(f"'{argument}' of encode_dataset must be {expected}, got {got}. {fix}")
+
+
+def _as_tensor(rows: Array) -> Tensor:
+    """Rows as the model takes them, read now if they lie on disk; grey levels in 0 … 1."""
+    if isinstance(rows, Tensor):
+        return rows / 255 if _is_grey(rows) else rows.float()
+    if _is_grey(rows):
+        return torch.from_numpy(np.divide(np.asarray(rows), np.float32(255), order="C"))
+    with np.errstate(over="ignore"):  # what is too large for float32 is found next, as infinite
+        return torch.from_numpy(np.array(rows, dtype=np.float32, order="C"))
+
+
+def check_shape(model: SparseVAE, shape: tuple[int, ...]) -> None:
     """Refuse rows of another shape than the model's."""
-    if (shape := tuple(split.x.shape[1:])) != model.shape:
+    if shape != model.shape:
         raise InputError(f"'shape' of SparseVAE must be that of the data, {shape}, got {model.shape}.")
 
 

@@ -1,9 +1,10 @@
-"""What a person sees and does during training: a display on the terminal, and Ctrl-C."""
+"""What a person sees and does while something takes its time: displays on the terminal, and Ctrl-C."""
 
 import signal
 import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from time import monotonic
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -12,6 +13,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+_SECONDS_WITHOUT_A_BAR = 1.0  # what is done by then needs none
 
 
 class TrainingDisplay:
@@ -72,6 +75,33 @@ def working(text: str) -> AbstractContextManager[object]:
     """Show ``text`` beside a spinner while something takes its time; nothing where no terminal shows it."""
     console = Console(stderr=True)
     return console.status(escape(text)) if console.is_terminal else nullcontext()
+
+
+@contextmanager
+def counting(text: str, total: int, *, show: bool | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error that is gone at the end, of what takes over a second; call what it gives with each part.
+
+    Args:
+        text: what is done.
+        total: of how much.
+        show: whether to show anything; default: if standard error is a terminal.
+    """
+    console = Console(stderr=True)
+    visible = console.is_terminal if show is None else show
+    columns = (TextColumn(escape(text)), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
+    bar, due = Progress(*columns, console=console, transient=True), monotonic() + _SECONDS_WITHOUT_A_BAR
+    task = bar.add_task("", total=total)
+
+    def advance(part: int) -> None:
+        bar.advance(task, part)
+        if visible and not bar.live.is_started and monotonic() > due:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        if bar.live.is_started:  # else it would print an empty line
+            bar.stop()
 
 
 class Interrupt:

@@ -101,7 +101,7 @@ def fit(
         TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
     ):
         trainer.train(interrupt, display)
-    encode = partial(encode_dataset, model, accelerator=accelerator)
+    encode = partial(encode_dataset, model, accelerator=accelerator, progress=progress)
     if objective.needs_labels and model.n_dense:
         _turn(model, data.train, encode)
     _finish(model, data, run, encode)
@@ -202,7 +202,7 @@ def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict
         )
     check_objective(model, data, objective)
     for split in (data.train, data.validation, data.test):
-        check_shape(model, split)
+        check_shape(model, tuple(split.x.shape[1:]))
         check_values(model, split.x, data.name)
     if objective.needs_labels:
         _check_classes(data, objective)

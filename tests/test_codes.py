@@ -1,0 +1,42 @@
+"""Codes refuse what no posterior can be; the rest of what they do stands beside what uses it."""
+
+import numpy as np
+import pytest
+
+from cospike._errors import InputError
+from cospike.codes import Codes
+
+
+def parts(**changed):
+    known = {
+        "active_probs": np.array([[0.0, 1.0], [0.5, 0.2]]),
+        "slab_loc": np.array([[-3.0, 0.0], [1.0, 2.0]]),
+        "slab_scale": np.array([[1e-6, 1.0], [1.0, 2.0]]),
+        "labels": np.array([0, -1]),
+        "class_names": ("a",),
+        "prior_probs": np.array([0.1, 1.0]),
+        "reconstruction": np.array([1.0, -2.0]),
+    }
+    return known | changed
+
+
+def test_ends_are_allowed_and_no_rows_too():
+    assert len(Codes(**parts())) == 2
+    assert len(Codes(**parts()).select(slice(0))) == 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["active_probs", "slab_loc", "slab_scale", "prior_probs", "reconstruction"])
+def test_what_is_not_finite_is_refused(name, bad):
+    values = parts()[name].copy()
+    values.flat[1] = bad
+    with pytest.raises(InputError, match=f"'{name}' of Codes must be finite, got NaN or infinity"):
+        Codes(**parts(**{name: values}))
+
+
+@pytest.mark.parametrize(("name", "bad"), [("active_probs", -1e-9), ("active_probs", 1.001), ("slab_scale", 0.0)])
+def test_what_is_no_probability_or_no_width_is_refused(name, bad):
+    values = parts()[name].copy()
+    values.flat[2] = bad
+    with pytest.raises(InputError, match="must lie in 0 … 1 and 'slab_scale' above 0"):
+        Codes(**parts(**{name: values}))
