@@ -40,3 +40,17 @@ def test_what_is_no_probability_or_no_width_is_refused(name, bad):
     values.flat[2] = bad
     with pytest.raises(InputError, match="must lie in 0 … 1 and 'slab_scale' above 0"):
         Codes(**parts(**{name: values}))
+
+
+@pytest.mark.parametrize("labels", [[2, -1, 0, 2, 0, 2, -1], [-1] * 7, [0] * 7, [3, 0, 3, 0, 3, 0, 3]])
+def test_class_means_are_those_of_each_class_by_itself(labels):
+    labels, rng = np.array(labels), np.random.default_rng(0)
+    values = rng.normal(size=(7, 2)).astype(np.float32)
+    codes = Codes.from_values(values, labels, class_names="abcd")
+    for given in (values, values > 0, values.astype(float)):
+        means = codes.class_means(given)
+        for label in range(4):
+            rows = [row.astype(float) for row, one in zip(given, labels, strict=True) if one == label]
+            expected = sum(rows) / len(rows) if rows else np.full(2, np.nan)
+            assert np.array_equal(means[label], expected, equal_nan=True)
+    assert np.array_equal(codes.class_means(), codes.class_means(codes.active_probs), equal_nan=True)

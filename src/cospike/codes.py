@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -99,9 +100,11 @@ class Codes:
     def class_means(self, values: SampleLatent | SampleLatentMask | None = None) -> ClassLatent:
         """Mean over each class of ``values`` (default: active_probs); NaN for a class without samples."""
         rows = self.active_probs if values is None else values
+        order = np.argsort(self.labels, kind="stable")
+        ends = np.searchsorted(self.labels[order], np.arange(self.n_classes + 1))  # unlabelled rows stand before all
         sums = np.zeros((self.n_classes, rows.shape[1]))
-        labelled = self.labels != UNLABELLED
-        np.add.at(sums, self.labels[labelled], rows[labelled])
+        for label, (start, end) in enumerate(pairwise(ends)):  # many times faster than np.add.at, to the same bits
+            sums[label] = rows[order[start:end]].sum(axis=0, dtype=float)
         counts = self.class_counts()[:, None]
         return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 

@@ -78,16 +78,17 @@ def explain(
         )
     kinds, used, sure = latent_kinds(codes, threshold), uses(codes, threshold), decided_uses(codes, threshold)
     active, probs = codes.active(threshold), codes.class_means(codes.active(threshold))
-    z, ends = codes.values(active), wilson_interval(probs, codes.class_counts()[:, None])
+    columns, ends = np.ascontiguousarray(active.T), wilson_interval(probs, codes.class_counts()[:, None])
     rng, present = np.random.default_rng(seed), codes.class_counts() > 0
     factors = []
     for latent in range(codes.n_latents):
         owners = sorted(np.flatnonzero(used[:, latent]), key=lambda label: -probs[label, latent])
-        usage = float(active[:, latent].mean())
+        usage = float(columns[latent].mean())
         serves = np.isin(codes.labels, owners) if owners else np.ones(len(codes), dtype=bool)
-        gain = lift(*_counts(active[serves, latent]), *_counts(active[~serves, latent])) if owners else UNKNOWN
-        on = np.flatnonzero(active[:, latent])
-        values = codes.slab_loc[active[:, latent] & serves, latent]
+        gain = lift(*_counts(columns[latent, serves]), *_counts(columns[latent, ~serves])) if owners else UNKNOWN
+        on = np.flatnonzero(columns[latent])
+        seen = rng.permutation(on)[:_SAMPLES_PER_EFFECT]
+        values = codes.slab_loc[on[serves[on]], latent]
         low, high = np.quantile(values, (0.05, 0.95)) if len(values) else (0.0, 0.0)
         factors.append(
             Factor(
@@ -102,7 +103,7 @@ def explain(
                 lift=gain.value,
                 lift_low=gain.low,
                 lift_high=gain.high,
-                effect=_effect(model, z, latent, rng.permutation(on)[:_SAMPLES_PER_EFFECT]),
+                effect=_effect(model, np.where(active[seen], codes.slab_loc[seen], 0), latent),
                 low=float(low),
                 high=float(high),
             )
@@ -167,15 +168,13 @@ def format_factors(
     return out.getvalue()
 
 
-def _effect(
-    model: HasDecoder | Decode | None, values: Float[np.ndarray, "sample latent"], latent: int, rows: np.ndarray
-) -> float:
-    if model is None or not len(rows):
+def _effect(model: HasDecoder | Decode | None, values: Float[np.ndarray, "sample latent"], latent: int) -> float:
+    if model is None or not len(values):
         return float("nan") if model is None else 0.0
-    off = values[rows].copy()
+    off = values.copy()
     off[:, latent] = 0.0
-    change = decoder_of(model)(values[rows]) - decoder_of(model)(off)
-    return float(np.abs(change).reshape(len(rows), -1).sum(1).mean())
+    change = decoder_of(model)(values) - decoder_of(model)(off)
+    return float(np.abs(change).reshape(len(values), -1).sum(1).mean())
 
 
 def _counts(active: Bool[np.ndarray, " sample"]) -> tuple[int, int]:
