@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from cospike._errors import InputError
 from cospike._version import __version__
+from cospike.choices import check_data, check_runs
 from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def train(
         overwrite: Replace the run in OUT.
         options: Settings.
     """
+    check_data(*filter(None, [data]))
     from cospike.experiment import build_objective, train_run
     from cospike.html_report import report as write_report
     from cospike.progress import working
@@ -97,6 +99,7 @@ def compare(
         overwrite: Replace the runs below OUT.
         options: Settings of all runs.
     """
+    check_data(*filter(None, [data]))
     from cospike.experiment import compare as compare_objectives
     from cospike.html_report import report as write_report
     from cospike.progress import working
@@ -145,9 +148,12 @@ def benchmark(
         jobs: Processes at a time (default: one a core).
         keep_runs: Keep the run folders, which `cospike report` reads.
     """
+    from cospike.benchmark.recipes import QUICK, check_models
+
+    check_data(*data)
+    check_models(models or ())
     from cospike.benchmark.grid import find_grid, run_benchmark
     from cospike.benchmark.page import write_benchmark
-    from cospike.benchmark.recipes import QUICK
     from cospike.benchmark.terminal import print_benchmark
     from cospike.progress import working
 
@@ -175,6 +181,7 @@ def report(
         run: The folder of a run.
         compare: Other runs, whose measures stand beside.
     """
+    check_runs((run, *compare))
     from cospike.html_report import report as write_report
 
     print(write_report(run, compare=compare))
@@ -203,6 +210,7 @@ def measure(
         baseline: The folder of another run, such as plain VSC: do they share more than there?
         json: Print JSON instead of tables: measures, factors with all evidence, and what else was asked for.
     """
+    check_runs((run, *seeds, *filter(None, [baseline])))
     from cospike._files import format_json
     from cospike.evaluation import save
     from cospike.inspection import inspect_run

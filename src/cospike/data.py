@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from cospike._errors import InputError, did_you_mean
+from cospike._errors import InputError
 from cospike._types import UNLABELLED
+from cospike.choices import unknown_data
 from cospike.idx import read_idx
 from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
 from cospike.splits import deal
@@ -117,8 +118,7 @@ def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
         return from_arrays(digits.images / 16, digits.target, name="digits", seed=seed)
     if isinstance(name_or_folder, str | Path) and (folder := Path(name_or_folder).expanduser()).is_dir():
         return _load_folder(folder, seed)
-    got, fix = repr(str(name_or_folder)), did_you_mean(str(name_or_folder), [*PUBLISHED, *SYNTHETIC, "digits"])
-    raise _bad_source("a known name or a folder of IDX files", got, fix)
+    raise unknown_data(str(name_or_folder))
 
 
 def load_default(*, seed: int = 0) -> tuple[Dataset, str | None]:

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from cospike._errors import InputError
 from cospike._files import format_arrays, parse_arrays, write_atomic
+from cospike.choices import no_run
 from cospike.codes import Codes
 from cospike.model import SparseVAE
 
@@ -234,12 +235,9 @@ def _read(run: Path, name: str) -> bytes:
     try:
         return (run / name).read_bytes()
     except FileNotFoundError as error:
-        hint = (
-            "Is it the folder of a run?"
-            if name == "config.json"
-            else "Was the run finished? `--resume` goes on with it."
-        )
-        raise InputError(f"No {name} in {run}. {hint}") from error
+        if name == "config.json":
+            raise no_run(run) from error
+        raise InputError(f"No {name} in {run}. Was the run finished? `--resume` goes on with it.") from error
     except OSError as error:
         raise InputError(f"Cannot read {run / name}: {error.strerror}.") from error
 

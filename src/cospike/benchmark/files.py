@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from cospike._errors import InputError, did_you_mean
 from cospike._files import write_atomic
-from cospike.benchmark.recipes import MODELS
+from cospike.benchmark.recipes import MODELS, check_models
 from cospike.model import SparseVAE
 
 _TRAINING = ("epochs", "batch_size", "learning_rate")
@@ -72,9 +72,7 @@ class Grid:
                 raise InputError(
                     f"'{name}' of a benchmark must be one or more different names, got {', '.join(given) or 'none'}."
                 )
-        for model in self.models:
-            if model not in MODELS:
-                raise InputError(f"Unknown model {model!r}. {did_you_mean(model, MODELS)}")
+        check_models(self.models)
         for name, known in (("model", signature(SparseVAE).parameters), ("training", _TRAINING)):
             _check_settings(name, getattr(self, name), list(known))
         for name, number in {"seeds": self.seeds, "epochs": self.training.get("epochs", 1)}.items():

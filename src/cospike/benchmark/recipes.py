@@ -4,9 +4,11 @@ A recipe is a preset of `Objective`, on the model that the preset is meant for, 
 and the next benchmark trains anew what changed, and only that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from cospike._errors import InputError, did_you_mean
 
 CLASSIFIER = "classifier"
 """In place of a preset: no model of the data, but a supervised network, as the ceiling of the probes."""
@@ -64,6 +66,14 @@ _TABLE = (
 
 MODELS: dict[str, Recipe] = {recipe.name: recipe for recipe in _TABLE}
 """Every model by name, in the order of the tables."""
+
+
+def check_models(names: Iterable[str]) -> None:
+    """Refuse a model that the table does not have."""
+    for name in names:
+        if name not in MODELS:
+            raise InputError(f"Unknown model {name!r}. {did_you_mean(name, MODELS)}")
+
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "class-consistent": ("class-consistent-3", "class-consistent", "class-consistent-10"),
