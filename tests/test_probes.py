@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from cospike.probes import Rows, few_labels_accuracy, logistic_accuracy, neighbour_accuracy, sparse_accuracy
+from cospike.probes import Rows, few_labels_accuracy, logistic_accuracy, neighbour_accuracy, quietly, sparse_accuracy
 from cospike.splits import in_turns
 
 
@@ -88,3 +88,19 @@ def test_labels_help_and_their_draw_is_repeated():
     assert none == pytest.approx(0, abs=1e-3)
     assert 0 < error < 0.1 < many - few + 0.1
     assert few < many
+
+
+def test_probes_take_one_thread_and_give_the_others_back():
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    def threads():
+        return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with quietly():
+        pass  # what is looked for once, is found now
+    with threadpool_limits(2, "blas"):
+        assert set(threads().values()) == {2}
+        for _ in range(2):
+            with quietly():
+                assert set(threads().values()) == {1}
+            assert set(threads().values()) == {2}

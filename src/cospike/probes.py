@@ -7,6 +7,7 @@ shape class-consistent codes, so that their probes stand beside those of the inp
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,9 +99,17 @@ def _logistic(**settings: Any) -> Any:
 def quietly() -> Iterator[None]:
     """One thread, as more gain nothing on matrices this small, and no remarks on fits that are what they are."""
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415  (loads slowly)
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    with warnings.catch_warnings(), threadpool_limits(1):
+    with warnings.catch_warnings(), _threads().limit(limits=1):
         warnings.simplefilter("ignore", ConvergenceWarning)  # where it stops, it is a probe all the same
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         yield
+
+
+@cache
+def _threads() -> Any:
+    """The threads of what probes call, looked for once: it takes as long as a small fit."""
+    from sklearn import ensemble, linear_model, neighbors  # noqa: F401, PLC0415  (with all the libraries they load)
+    from threadpoolctl import ThreadpoolController  # noqa: PLC0415
+
+    return ThreadpoolController()
