@@ -86,7 +86,7 @@ def fit_pythae(data: Dataset, epochs: int, *, batch_size: int) -> None:
     config = VAEConfig(input_dim=(1, 28, 28), latent_dim=N_LATENTS, reconstruction_loss="bce")
     with tempfile.TemporaryDirectory() as out, contextlib.redirect_stderr(io.StringIO()):
         training = BaseTrainerConfig(output_dir=out, num_epochs=epochs, per_device_train_batch_size=batch_size)
-        TrainingPipeline(training, VAE(config, Encoder(), Decoder()))(data.train.x)
+        TrainingPipeline(VAE(config, Encoder(), Decoder()), training)(data.train.x)
 
 
 def epoch_seconds(long: np.ndarray, short: np.ndarray) -> np.ndarray:
