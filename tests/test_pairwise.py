@@ -19,10 +19,10 @@ def test_nodes_give_the_logarithm_up_to_a_constant():
 
 
 @pytest.mark.parametrize("smallest", [0.9, 0.03, 1e-3])
-def test_nodes_that_are_left_out_see_nothing(smallest):
+def test_nodes_that_are_left_out_add_nothing(smallest):
     n_nodes = pairwise._n_nodes(smallest)
     assert n_nodes < pairwise._N_NODES
-    assert math.exp(-smallest * pairwise._FIRST_NODE * 2.0 ** (n_nodes - 1)) < 1e-13
+    assert math.exp(-2.0 * smallest * pairwise._FIRST_NODE * 2.0**n_nodes) < 1e-10
     assert pairwise._n_nodes(0.0) == pairwise._n_nodes(math.nan) == pairwise._N_NODES
 
 
