@@ -4,6 +4,8 @@ Everything that concerns a spike starts from its logit, and 1 − γ is always s
 gradients, however saturated.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
