@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Two OpenMP threads that spin for each other slow a shared machine down tenfold.
-export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: demo test check lint clean
 .DELETE_ON_ERROR:
@@ -11,6 +9,9 @@ export OMP_WAIT_POLICY := PASSIVE
 demo: $(VENV)/.runtime  ## Train three models on MNIST, compare them, and write the report
 	$(BIN)/cospike data fetch mnist
 	$(BIN)/cospike compare mnist --out runs/demo --resume
+
+# Two processes of two threads on two cores: threads that spin for each other would slow them down tenfold.
+test check: export OMP_WAIT_POLICY := PASSIVE
 
 test: $(VENV)/.dev lint  ## Everything: linters, types, layers, tests
 	$(BIN)/pytest -n 2

@@ -73,7 +73,7 @@ def test_spread_rewards_use_by_the_entropy_of_the_mean():
 @given(st.integers(0, 10_000))
 def test_to_know_the_number_of_classes_changes_no_part(seed):
     logits, labels = batch(seed)
-    spikes = SpikeSlab(logits, logits, logits.exp()).rsample_spikes()
+    spikes = SpikeSlab(logits, logits, logits.exp()).rsample_parts()[0]
     prior = torch.full((6,), ALPHA, dtype=torch.float64)
     expected = spike_parts(logits, labels, prior, spikes=spikes)
     assert {*expected} == {"within", "between", "sparsity", "spread", "equivocation"}
@@ -258,7 +258,7 @@ def test_the_gradient_through_drawn_spikes_is_that_of_the_mean_over_all_of_them(
         exact = exact + (probs * equivocation(spikes.repeat(6, 1), logits, labels)).sum()
     (wanted,) = torch.autograd.grad(exact, logits)
     n = 20_000
-    many = SpikeSlab(logits, torch.zeros_like(logits), torch.ones_like(logits)).rsample_spikes((n,))
+    many = SpikeSlab(logits, torch.zeros_like(logits), torch.ones_like(logits)).rsample_parts((n,))[0]
     copies, classes = logits.repeat(n, 1), labels.repeat(n)
     (got,) = torch.autograd.grad(equivocation(many.reshape(-1, 3), copies, classes).sum() / n, logits)
     assert torch.nn.functional.cosine_similarity(got.flatten(), wanted.flatten(), dim=0) > 0.99

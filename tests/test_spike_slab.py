@@ -194,10 +194,58 @@ def test_a_latent_that_is_as_good_as_off_is_never_drawn():
 def test_spikes_and_slabs_are_drawn_for_every_sample_that_is_asked_for():
     q = SpikeSlab(torch.zeros(5, 3), torch.zeros(5, 3), torch.ones(5, 3))
     torch.manual_seed(0)
-    for drawn in (q.rsample_spikes((5,)), q.rsample_slabs((5,))):
-        assert drawn.shape == (5, 5, 3)
+    spikes, z = q.rsample_parts((5,))
+    assert spikes.shape == z.shape == (5, 5, 3)
+    assert torch.equal(spikes == 0, z == 0)
+    for drawn in (spikes, z):
         assert len({tuple(row) for row in drawn.reshape(25, 3).tolist()}) > 5
     torch.manual_seed(1)
-    parts = q.rsample_spikes((4,)) * q.rsample_slabs((4,))
+    parts = q.rsample_parts((4,))
     torch.manual_seed(1)
-    torch.testing.assert_close(parts, q.rsample((4,)))
+    torch.testing.assert_close(parts[1], q.rsample((4,)))
+
+
+def test_second_order_slopes_are_those_of_the_spike_times_a_reparametrised_slab():
+    generator = torch.Generator().manual_seed(0)
+    leaves = [torch.randn(3, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(3)]
+    weights = torch.randn(2, 50, 3, generator=generator, dtype=torch.float64)
+
+    def gradients(draw):
+        spike, z = draw(SpikeSlab(leaves[0], leaves[1], leaves[2].exp()), torch.Generator().manual_seed(1))
+        return torch.autograd.grad((weights[0] * spike + weights[1] * z.square()).sum(), leaves)
+
+    def written_out(q, generator):
+        uniform = 1 - torch.rand(50, 3, generator=generator, dtype=torch.float64)
+        noise = torch.empty(50, 3, dtype=torch.float64).normal_(generator=generator)
+        probs = q.active_probs.detach()
+        spike = (uniform <= probs).double()
+        spike = spike + 0.5 * (spike - probs).abs() * (q.active_logits - q.active_logits.detach())
+        return spike, spike * (q.loc + q.scale * noise)
+
+    got = gradients(lambda q, generator: q.rsample_parts((50,), generator=generator))
+    for part, expected in zip(got, gradients(written_out), strict=True):
+        torch.testing.assert_close(part, expected)
+
+
+@pytest.mark.parametrize("shapes", [((5, 3), (3,)), ((3,), (5, 3))])
+def test_the_gradient_of_the_slab_kl_is_that_of_torch_on_both_sides(shapes):
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    parts = [draw(*shape) for shape in shapes for _ in range(3)]
+    weight = draw(5, 3)
+
+    def gradients(kl):
+        leaves = [part.clone().requires_grad_() for part in parts]
+        q, p = (SpikeSlab(logits, loc, log_scale.exp()) for logits, loc, log_scale in (leaves[:3], leaves[3:]))
+        return torch.autograd.grad((weight * kl(q, p)).sum(), leaves, allow_unused=True)
+
+    def of_torch(q, p):
+        return q.active_probs * kl_divergence(Normal(q.loc, q.scale), Normal(p.loc, p.scale))
+
+    for part, expected in zip(gradients(slab_kl), gradients(of_torch), strict=True):
+        assert (part is None) == (expected is None)
+        if part is not None:
+            torch.testing.assert_close(part, expected)

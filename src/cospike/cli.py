@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-# Two OpenMP threads that spin for each other slow a busy machine down tenfold; this has to be set before torch loads.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# How long OpenMP's threads spin for each other before they sleep; it has to be set before torch loads. Without an end a
+# busy machine is five times as slow; without spinning an idle one is half as fast (docs/performance.md).
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from cyclopts import App, Parameter
 

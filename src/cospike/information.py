@@ -21,33 +21,13 @@ same, but that is summed over latents, and won without end by using more of them
 tell the class of every pattern.
 """
 
-from typing import Any, NamedTuple
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from cospike._types import UNLABELLED
-from cospike.divergence import ALWAYS_ON_LOGIT, binary_entropy, kl_bernoulli, mean_pairwise_js
-
-_SMALLEST = 1e-30  # of a mean whose logarithm is taken: it is 0 by underflow, or of a class that is not there
-
-
-class SpikeInformation(NamedTuple):
-    """The split of the spike KL, in nats per latent; `within`, `between` and `sparsity` add up to its mean.
-
-    ``spread`` = h(γ̄) is the part of sparsity = cross-entropy(γ̄, α) − h(γ̄) that rewards use spread over many
-    latents. Giving a share ρ of it back decides how many factors are global (`Objective.sharing`).
-    """
-
-    within: Float[Tensor, " latent"]
-    between: Float[Tensor, " latent"]
-    sparsity: Float[Tensor, " latent"]
-    spread: Float[Tensor, " latent"]
-
-    def totals(self, share: Tensor | float = 1.0) -> dict[str, Tensor]:
-        """Each part by name, summed over latents, times ``share``."""
-        return {name: share * part.sum() for name, part in self._asdict().items()}
+from cospike.divergence import binary_entropy, kl_bernoulli, mean_pairwise_js
+from cospike.patterns import Patterns, SpikeInformation, cross_entropy
 
 
 def spike_information(
@@ -74,7 +54,7 @@ def spike_information(
     if not len(labels):
         zeros = active_logits.new_zeros(active_logits.shape[1])
         return SpikeInformation(zeros, zeros, zeros, zeros)
-    return _Patterns.of(active_logits, labels, n_classes, prior_probs).information
+    return Patterns.of(active_logits, labels, n_classes, prior_probs).information
 
 
 def prior_information(
@@ -110,7 +90,7 @@ def prior_information(
     return SpikeInformation(
         within=kl_bernoulli(active_logits, pattern_logits).mean(0),
         between=between,
-        sparsity=_cross_entropy(mean_on, mean_off, prior_probs) - spread,
+        sparsity=cross_entropy(mean_on, mean_off, prior_probs) - spread,
         spread=spread,
     )
 
@@ -141,7 +121,7 @@ def spike_parts(
     """
     n_rows, parts = len(labels), {}
     if n_classes is None and len(rest := active_logits[labels == UNLABELLED]):
-        alone = _Patterns.of(rest, labels.new_zeros(len(rest)), 1, prior_probs).information
+        alone = Patterns.of(rest, labels.new_zeros(len(rest)), 1, prior_probs).information
         parts["unlabelled_information"] = len(rest) / n_rows * alone.within.sum()
         parts["unlabelled_sparsity"] = len(rest) / n_rows * alone.sparsity.sum()
     drawn, learned = (
@@ -152,7 +132,7 @@ def spike_parts(
     share = len(labels) / n_rows
     if not share:
         return dict.fromkeys((*SpikeInformation._fields, "equivocation"), active_logits.new_zeros(())) | parts
-    patterns = _Patterns.of(active_logits, labels, n_classes, prior_probs)
+    patterns = Patterns.of(active_logits, labels, n_classes, prior_probs)
     split = patterns.information
     if pattern_logits is not None:
         split = prior_information(active_logits, learned, prior_probs)
@@ -174,7 +154,7 @@ def equivocation(
     expected: a γ of ½ would say on average what no draw of it says.
 
     Args:
-        spikes: what is active in each sample, 1 or 0 (`SpikeSlab.rsample_spikes`).
+        spikes: what is active in each sample, 1 or 0 (`SpikeSlab.rsample_parts`).
         active_logits: logits of P(latent ≠ 0 | x), whose means over a class are its pattern.
         labels: class of each row; −1 rows are left out.
 
@@ -193,7 +173,7 @@ def equivocation(
     (spikes, active_logits), labels, n_classes = _labelled(labels, None, spikes, active_logits)
     if not len(labels):
         return active_logits.new_zeros(0)
-    return _Patterns.of(active_logits, labels, n_classes, 0.5).equivocation(spikes)
+    return Patterns.of(active_logits, labels, n_classes, 0.5).equivocation(spikes)
 
 
 def pairwise_js(
@@ -217,76 +197,6 @@ def pairwise_js(
     return mean_pairwise_js(active_logits[labelled], labels[labelled], distance=distance)
 
 
-class _Patterns(NamedTuple):
-    """What follows from the class means of a batch: its split, and the logarithms of the means and of their rest."""
-
-    information: SpikeInformation
-    log_on: Float[Tensor, "class latent"]
-    log_off: Float[Tensor, "class latent"]
-    labels: Int[Tensor, " batch"]
-    shares: Float[Tensor, " class"]
-
-    @classmethod
-    def of(cls, active_logits: Tensor, labels: Tensor, n_classes: int, prior_probs: Tensor | float) -> "_Patterns":
-        """Of rows that all have a class below ``n_classes``; a class without any has no share."""
-        shares = active_logits.new_zeros(n_classes).index_add_(0, labels, active_logits.new_ones(len(labels)))
-        shares /= len(labels)
-        prior = torch.as_tensor(prior_probs, dtype=active_logits.dtype, device=active_logits.device)
-        split, log_on, log_off = _ClassMeans.apply(active_logits, labels, shares, prior)  # type: ignore[no-untyped-call]
-        return cls(SpikeInformation(*split.unbind()), log_on, log_off, labels, shares)
-
-    def equivocation(self, spikes: Tensor) -> Tensor:
-        """Of each row."""
-        likelihood = torch.addmm(self.shares.log() + self.log_off.sum(1), spikes, (self.log_on - self.log_off).T)
-        posterior: Tensor = likelihood.log_softmax(1).gather(1, self.labels[:, None])
-        return -posterior.squeeze(1)
-
-
-class _ClassMeans(torch.autograd.Function):
-    """The class means of a batch and its split, with one pass back over the batch instead of some twenty.
-
-    In the logit l of a sample the split telescopes as its terms do. With L the logit of a mean, and n rows,
-
-        n ∂/∂l = γ (1 − γ) · { within: l − L_y,  between: L_y − L̄,  sparsity: L̄ − L_α,  spread: −L̄ }
-
-    so that all a sample needs of its class is one row of a table.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, shares: Tensor, prior: Tensor) -> tuple[Tensor, ...]:
-        on, off, size = logits.sigmoid(), (-logits).sigmoid(), logits.abs()
-        sample_entropy = torch.addcmul((-size).exp_().log1p_(), size, torch.minimum(on, off)).mean(0)
-        inverse_counts = (shares * len(labels)).clamp_min_(1.0).reciprocal_()[:, None]
-        means = tuple(
-            logits.new_zeros(len(shares), logits.shape[1]).index_add_(0, labels, rows).mul_(inverse_counts)
-            for rows in (on, off)
-        )
-        log_on, log_off = (mean.clamp_min(_SMALLEST).log_() for mean in means)
-        class_entropy = -(shares @ (means[0] * log_on).addcmul_(means[1], log_off))
-        mean_on, mean_off = (shares @ mean for mean in means)
-        spread = binary_entropy(mean_on, mean_off)
-        sparsity = _cross_entropy(mean_on, mean_off, prior) - spread
-        ctx.save_for_backward(
-            logits, on, off, labels, inverse_counts, *means, log_on, log_off, mean_on, mean_off, prior
-        )
-        return torch.stack([class_entropy - sample_entropy, spread - class_entropy, sparsity, spread]), log_on, log_off
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, to_split: Tensor, to_log_on: Tensor, to_log_off: Tensor) -> tuple[Tensor | None, ...]:
-        logits, on, off, labels, inverse_counts, *tables, mean_on, mean_off, prior = ctx.saved_tensors
-        class_on, class_off, log_on, log_off = tables
-        within, between, sparsity, spread = (to_split / len(labels)).unbind()
-        mean_logit = mean_on.clamp_min(_SMALLEST).log() - mean_off.clamp_min(_SMALLEST).log()
-        prior_logit = prior.log() - _log_rest(prior)
-        table = (between - within) * (log_on - log_off)
-        table += (sparsity - between - spread) * mean_logit - sparsity * prior_logit
-        of_logs = to_log_on / class_on.clamp_min(_SMALLEST) - to_log_off / class_off.clamp_min(_SMALLEST)
-        table.addcmul_(of_logs, inverse_counts)
-        gradient = table.index_select(0, labels).addcmul_(logits, within).mul_(on).mul_(off)
-        return gradient, None, None, None
-
-
 def _labelled(labels: Tensor, n_classes: int | None, *parts: Tensor) -> tuple[tuple[Tensor, ...], Tensor, int]:
     """The rows that have a class, their labels, and the number of classes; all of them if that is given."""
     if n_classes is None:
@@ -295,14 +205,3 @@ def _labelled(labels: Tensor, n_classes: int | None, *parts: Tensor) -> tuple[tu
             parts, labels = tuple(part[labelled] for part in parts), labels[labelled]
         n_classes = int(labels.max()) + 1 if len(labels) else 0
     return parts, labels, n_classes
-
-
-def _cross_entropy(on: Tensor, off: Tensor, prior_probs: Tensor | float) -> Tensor:
-    """Of Bernoullis and the prior."""
-    prior = torch.as_tensor(prior_probs, dtype=on.dtype, device=on.device)
-    return -(on * prior.log() + off * _log_rest(prior))
-
-
-def _log_rest(prior: Tensor) -> Tensor:
-    """ln(1 − α); finite at α = 1, where what it is taken times is as good as 0."""
-    return torch.log1p(-prior).clamp_min(-ALWAYS_ON_LOGIT)

@@ -182,13 +182,12 @@ class SparseVAE(nn.Module):
             slab_share: λ of VSC's spike warm-up (`SpikeSlab.tempered`).
         """
         posterior = self.encode(x).tempered(slab_share)
-        drawn = posterior.rsample_spikes(spikes=spikes, sharpness=sharpness)
+        drawn, z = posterior.rsample_parts(spikes=spikes, sharpness=sharpness)
         pattern = None
         if self.conditional_prior is not None and labels is not None:
             pattern = self.conditional_prior(x, labels, lambda inputs: self.encode(inputs).tempered(slab_share))
         by_class = isinstance(self.conditional_prior, ClassPrior)
-        likelihood = self.decode(drawn * posterior.rsample_slabs())
-        return Output(posterior, self.prior(), drawn, likelihood, pattern, by_class)
+        return Output(posterior, self.prior(), drawn, self.decode(z), pattern, by_class)
 
     def turn(self, axes: Float[np.ndarray, "dense axis"]) -> None:
         """Take other axes for the dense block: p(x) stays what it is, as its fixed prior N(0, I) has no axes.

@@ -52,7 +52,7 @@ class Trainer:
         self.n_steps = steps_per_epoch(len(self.y), self.training["batch_size"])
         fused = self.fabric.device.type in ("cpu", "cuda")  # one pass over the weights: a sixth of a step at batch 250
         optimizer = torch.optim.Adam(self.model.parameters(), lr=self.training["learning_rate"], fused=fused)
-        self.module, self.optimizer = self.fabric.setup(self.model, optimizer)
+        _, self.optimizer = self.fabric.setup(self.model, optimizer)
         self.decay = Schedule(1.0, 0.0, begin=0.5)
 
     def train(self, interrupt: Interrupt, display: TrainingDisplay) -> None:
@@ -86,7 +86,7 @@ class Trainer:
             set_random_state(self.random)
         else:
             torch.manual_seed(int(draw_seed))
-        self.module.train()
+        self.model.train()
         while self.step < self.n_steps and not interrupt.requested:
             parts = self.take_step(batches[self.step])
             self.totals = {name: self.totals.get(name, 0.0) + part for name, part in parts.items()}
@@ -105,7 +105,8 @@ class Trainer:
         x, y = self.x.index_select(0, rows), self.y.index_select(0, rows)  # thrice as fast as x[rows]
         objective = self.objective
         sharpness, slab_share = objective.sharpness(progress), objective.slab_warm_up(progress)
-        output = self.module(x, y, spikes=objective.spikes, sharpness=sharpness, slab_share=slab_share)
+        with self.fabric.autocast():  # Fabric's wrapper would look through what goes in and comes out, for .1 ms a step
+            output = self.model(x, y, spikes=objective.spikes, sharpness=sharpness, slab_share=slab_share)
         loss, parts = objective(output, x, y, progress=progress, n_classes=self.n_classes)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -120,7 +121,9 @@ class Trainer:
         with private_random_state(self.training["seed"]), evaluating(self.model):
             for x, y in zip(split.x.split(ROWS_PER_PASS), split.y.split(ROWS_PER_PASS), strict=True):
                 x, y = x.to(self.fabric.device), y.to(self.fabric.device)  # noqa: PLW2901
-                loss, parts = self.objective(self.module(x, y), x, y)
+                with self.fabric.autocast():
+                    output = self.model(x, y)
+                loss, parts = self.objective(output, x, y)
                 self._refuse_nan({"loss": loss, **parts}, "on validation data ")
                 for name, part in {"loss": loss, **parts}.items():
                     totals[name] = totals.get(name, 0.0) + float(part) * len(x) / len(split)
