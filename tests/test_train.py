@@ -1,6 +1,9 @@
 """Training: the same bits after an interruption, what a run leaves, what is refused before anything is written."""
 
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -70,6 +73,66 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, monkeypatch, obje
     train(data, tmp_path / "cut", objective=objective, resume=True)
 
     assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
+
+
+def test_a_resumed_run_keeps_the_precision_that_it_was_started_with(tmp_path, monkeypatch):
+    data = blobs()
+    train(data, tmp_path / "whole", precision="bf16-mixed")
+    monkeypatch.setattr("cospike.train.Interrupt", lambda: StopAfter(7))
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "cut", precision="bf16-mixed")
+    monkeypatch.undo()
+    monkeypatch.setattr("cospike.train.default_precision", lambda *_: "32-true")  # a machine that would choose another
+    train(data, tmp_path / "cut", resume=True)
+    assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
+    with pytest.raises(InputError, match="precision"):
+        train(data, tmp_path / "cut", resume=True, precision="32-true")
+
+
+TRAIN_DIGITS = """
+import sys, cospike as cs, cospike.train
+from cospike.progress import Interrupt
+
+folder, compile, until = sys.argv[1], {"yes": True, "no": False, "as begun": None}[sys.argv[2]], int(sys.argv[3])
+
+class Cut(Interrupt):
+    n_looks = 0
+
+    @property
+    def requested(self):
+        self.n_looks += 1
+        return self.n_looks > until
+
+    @requested.setter
+    def requested(self, value):
+        pass
+
+cospike.train.Interrupt = Cut
+data = cs.load_dataset("digits")
+model = cs.SparseVAE(data.shape, 6, hidden=(16,))
+settings = {"epochs": 2, "precision": "32-true", "accelerator": "cpu", "out": folder, "progress": False}
+cs.fit(model, data, compile=compile, resume=compile is None, **settings)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler: install g++")
+def test_a_compiled_run_resumes_to_the_same_bits_and_draws_what_an_eager_one_draws(tmp_path):
+    def run(folder, compiled, until=10**9):  # a process each: types that are checked under pytest would be compiled too
+        command = [sys.executable, "-c", TRAIN_DIGITS, str(tmp_path / folder), compiled, str(until)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = [run("eager", "no"), run("whole", "yes")]
+    cut = run("cut", "yes", until=20)  # of 14 steps an epoch: in the second
+    done.append(run("cut", "as begun"))
+    assert not any(process.returncode for process in done), [process.stderr for process in done]
+    assert "KeyboardInterrupt" in cut.stderr
+    whole, eager = bits(tmp_path / "whole"), bits(tmp_path / "eager")
+    assert whole[0] != eager[0]  # it was compiled: sums are taken in another order
+    for row, expected in zip(whole[1], eager[1], strict=True):
+        assert row == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert runs.read_config(tmp_path / "cut")["training"]["compile"] is True
+    assert bits(tmp_path / "cut") == whole
 
 
 def test_a_run_lost_between_two_files_resumes_to_the_same_bits(tmp_path, monkeypatch):

@@ -1,12 +1,15 @@
 """Where to compute, and in which precision."""
 
 import logging
+import os
+import shutil
 from typing import Any, Literal, TypeAlias
 
 import torch
 
 from cospike._errors import InputError
 from cospike.model import SparseVAE
+from cospike.objective import Objective
 
 Precision: TypeAlias = Literal["32-true", "bf16-mixed"]
 
@@ -24,6 +27,21 @@ def default_precision(model: SparseVAE, accelerator: str = "auto") -> Precision:
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     able = any(capabilities.get(name) for name in _MULTIPLY_BFLOAT16)
     return "bf16-mixed" if on_cpu and able and model.settings["likelihood"] == "bernoulli" else "32-true"
+
+
+def check_compile(objective: Objective) -> None:
+    """Refuse to compile what would be compiled anew in every step, or cannot be on this machine."""
+    if objective.pairwise or objective.spikes != "second-order" or objective.slab_warm_up(0.0) != 1:
+        raise InputError(
+            f"'compile' of fit does not fit the objective {objective.name!r}: it is for second-order spikes, no slab "
+            "warm-up, and no pairwise loss. Leave it out."
+        )
+    compilers = (os.environ.get("CXX", "g++"), "clang++", "cl")
+    if not any(shutil.which(name) for name in compilers):
+        raise InputError(
+            f"'compile' of fit needs a C++ compiler, found none of {', '.join(compilers)}. "
+            "Install one, or leave it out."
+        )
 
 
 def open_fabric(accelerator: str, precision: Precision) -> Any:

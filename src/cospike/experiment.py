@@ -41,6 +41,7 @@ def train_run(
         resume=resume,
         overwrite=overwrite,
         precision=options.precision,
+        compile=options.compile,
         accelerator=options.accelerator,
     )
     with working(f"measuring {objective.name} on held-out data"):

@@ -193,8 +193,7 @@ def pairwise_js(
     Returns:
         Nats per latent (their square root with ``distance``), 0 … ln 2.
     """
-    labelled = labels != UNLABELLED
-    return mean_pairwise_js(active_logits[labelled], labels[labelled], distance=distance)
+    return mean_pairwise_js(active_logits, labels, distance=distance)
 
 
 def _labelled(labels: Tensor, n_classes: int | None, *parts: Tensor) -> tuple[tuple[Tensor, ...], Tensor, int]:

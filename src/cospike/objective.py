@@ -184,11 +184,7 @@ class Objective:
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> "Objective":
-        """The inverse of `to_dict`.
-
-        >>> Objective.from_dict(Objective.vsc().to_dict()) == Objective.vsc()
-        True
-        """
+        """The inverse of `to_dict`."""
         unknown = set(settings) - {entry.name for entry in fields(cls)}
         if unknown:
             raise InputError(f"Unknown setting {min(unknown)!r} of Objective.")
@@ -212,15 +208,25 @@ class Objective:
         what the pattern says about the sample, and sparsity), and both kinds of row are weighted by their share of
         the batch. ``n_classes`` is given where it is known and every row has a class (`spike_parts`).
         """
+        prior_probs = self.annealed(output.prior.active_probs, progress)
+        return self.priced(self.terms(output, x, labels, prior_probs=prior_probs, n_classes=n_classes), progress)
+
+    def terms(
+        self,
+        output: Output,
+        x: Float[Tensor, "batch *event"],
+        labels: Int[Tensor, " batch"],
+        *,
+        prior_probs: Float[Tensor, " latent"],
+        n_classes: int | None = None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """What `__call__` puts its prices on; all that changes over training is in ``prior_probs`` (`annealed`)."""
         q, p, pattern = output.posterior, output.prior, output.pattern
-        weight = self.warm_up(progress)
-        prices = self._prices(weight)
         kl = slab_kl(q, p if pattern is None else pattern).mean(0)
         is_dense = p.active_logits >= ALWAYS_ON_LOGIT
         sparse_and_dense = torch.stack([~is_dense, is_dense]).to(kl) @ kl
         parts = {"reconstruction": -output.likelihood.log_prob(x).mean()}
         parts |= zip(("slab_kl", "dense_kl"), sparse_and_dense.unbind(), strict=True)
-        prior_probs = self._annealed(p.active_probs, weight)
         pattern_logits = None if pattern is None else pattern.active_logits
         spikes = output.spikes if self.equivocation else None
         if pattern_logits is not None and not output.by_class:
@@ -234,13 +240,12 @@ class Objective:
         if self.pairwise:
             n_sparse = (~is_dense).sum().clamp_min(1)
             parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).sum() / n_sparse
-        values = torch.stack(list(parts.values()))
-        loss = values @ torch.tensor([prices[name] for name in parts]).to(values, non_blocking=True)
-        return Terms(loss, dict(zip(parts, values.detach().unbind(), strict=True)))
+        return parts
 
-    def _prices(self, weight: float) -> dict[str, float]:
-        """Of every part there may be, when the warm-up has come to ``weight``."""
-        return {
+    def priced(self, parts: dict[str, Float[Tensor, ""]], progress: float) -> Terms:
+        """The loss that ``parts`` make when a share ``progress`` of training is done."""
+        weight = self.warm_up(progress)
+        prices = {
             "reconstruction": 1.0,
             "slab_kl": weight * self.slab,
             "dense_kl": (self.early_dense + (1.0 - self.early_dense) * weight) * self.slab,
@@ -253,9 +258,13 @@ class Objective:
             "unlabelled_sparsity": 1.0,
             "pairwise": self.pairwise,
         }
+        values = torch.stack(list(parts.values()))
+        loss = values @ torch.tensor([prices[name] for name in parts]).to(values, non_blocking=True)
+        return Terms(loss, dict(zip(parts, values.detach().unbind(), strict=True)))
 
-    def _annealed(self, prior_probs: Tensor, weight: float) -> Tensor:
+    def annealed(self, prior_probs: Float[Tensor, " latent"], progress: float) -> Float[Tensor, " latent"]:
         """α on its way from its early value, along a geometric path; one that is milder already stays as it is."""
+        weight = self.warm_up(progress)
         early = prior_probs.clamp_min(self.early_prior)
         return early ** (1.0 - weight) * prior_probs**weight
 

@@ -66,5 +66,7 @@ class Options:
     """Of the split of a set that comes without one, as digits (default: --seed); to compare seeds, give all one."""
     precision: Annotated[Literal["32-true", "bf16-mixed"] | None, Parameter(group=_training)] = None
     """Numbers during training (default: bf16-mixed where the processor multiplies bfloat16 itself)."""
+    compile: Annotated[bool | None, Parameter(group=_training, negative="")] = None
+    """Compile the step: takes ten to twenty seconds and a C++ compiler, and pays in trainings of minutes."""
     accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_training)] = "auto"
     """Where to train."""

@@ -91,10 +91,7 @@ class _ClassMeans(torch.autograd.Function):
         on, off, size = logits.sigmoid(), (-logits).sigmoid(), logits.abs()
         sample_entropy = torch.addcmul((-size).exp_().log1p_(), size, torch.minimum(on, off)).mean(0)
         inverse_counts = (shares * len(labels)).clamp_min_(1.0).reciprocal_()[:, None]
-        means = tuple(
-            logits.new_zeros(len(shares), logits.shape[1]).index_add_(0, labels, rows).mul_(inverse_counts)
-            for rows in (on, off)
-        )
+        means = tuple(_class_sums(rows, labels, len(shares)).mul_(inverse_counts) for rows in (on, off))
         log_on, log_off = (mean.clamp_min(_SMALLEST).log_() for mean in means)
         class_entropy = -(shares @ (means[0] * log_on).addcmul_(means[1], log_off))
         mean_on, mean_off = (shares @ mean for mean in means)
@@ -119,6 +116,13 @@ class _ClassMeans(torch.autograd.Function):
         table.addcmul_(of_logs, inverse_counts)
         gradient = table.index_select(0, labels).addcmul_(logits, within).mul_(on).mul_(off)
         return gradient, None, None, None
+
+
+def _class_sums(rows: Tensor, labels: Tensor, n_classes: int) -> Tensor:
+    """Sum of the rows of each class."""
+    if torch.compiler.is_compiling():  # compiled, `index_add_` adds atomically, in an order that no run repeats
+        return (torch.arange(n_classes, device=labels.device)[:, None] == labels).to(rows.dtype) @ rows
+    return rows.new_zeros(n_classes, rows.shape[1]).index_add_(0, labels, rows)
 
 
 def cross_entropy(on: Tensor, off: Tensor, prior_probs: Tensor | float) -> Tensor:

@@ -84,9 +84,9 @@ def open_run(run: Path, config: dict[str, Any], *, resume: bool = False, overwri
     return False
 
 
-def recorded_precision(run: Path) -> Any:
-    """The precision that the run in the folder was started with; None if there is none."""
-    return read_config(run)["training"].get("precision") if (run / "config.json").is_file() else None
+def recorded_training(run: Path) -> dict[str, Any]:
+    """How the run in the folder was started; empty if there is none."""
+    return dict(read_config(run)["training"]) if (run / "config.json").is_file() else {}
 
 
 def begin_run(run: Path, config: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from cospike._version import __version__
 from cospike.axes import orthogonal_axes
 from cospike.codes import Codes
 from cospike.data import Dataset, Split
-from cospike.device import Precision, default_precision, open_fabric
+from cospike.device import Precision, check_compile, default_precision, open_fabric
 from cospike.encoding import check_shape, check_values, encode_dataset
 from cospike.held_out import save_held_out
 from cospike.model import SparseVAE
@@ -45,6 +45,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     precision: Precision | None = None,
+    compile: bool | None = None,  # noqa: A002  # as torch calls it
     accelerator: str = "auto",
     progress: bool | None = None,
 ) -> list[dict[str, Any]]:
@@ -66,6 +67,8 @@ def fit(
         overwrite: replace the run in ``out``.
         precision: "32-true", or "bf16-mixed", which multiplies matrices in bfloat16 and is else in float32; default
             `default_precision`, and for a run that is resumed its own. Codes and bounds are always of float32.
+        compile: compile the step: it takes ten to twenty seconds and a C++ compiler, and pays in trainings of minutes
+            (docs/performance.md); default: no, and for a run that is resumed as it began.
         accelerator: "auto", "cpu", "cuda", "mps".
         progress: show a progress display; default: if the terminal shows it.
 
@@ -79,13 +82,15 @@ def fit(
     """
     objective = objective or Objective.class_consistent()
     run = Path(out) if out is not None else None
-    if precision is None:
-        precision = (resume and run and runs.recorded_precision(run)) or default_precision(model, accelerator)
+    begun = runs.recorded_training(run) if resume and run else {}
+    precision = precision or begun.get("precision") or default_precision(model, accelerator)
+    compile = bool(begun.get("compile")) if compile is None else compile  # noqa: A001
     training = {
         **default_training(len(data.train), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
         "seed": seed,
         "patience": patience,
         "precision": precision,
+        **({"compile": True} if compile else {}),
     }
     _check(model, data, objective, training)
     config = _config(model, data, objective, training)
@@ -200,6 +205,8 @@ def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict
             f"'batch_size' of fit must be at most the {len(data.train)} training rows of {data.name}, "
             f"got {training['batch_size']}."
         )
+    if training.get("compile"):
+        check_compile(objective)
     check_objective(model, data, objective)
     for split in (data.train, data.validation, data.test):
         check_shape(model, tuple(split.x.shape[1:]))
