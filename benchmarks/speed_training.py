@@ -1,13 +1,13 @@
 """How fast `fit` trains: against pythae's VAE of the same widths, and against the machine's rate of matrix products.
 
     pip install pythae==0.1.2
-    python benchmarks/speed_training.py [--only steps epochs command] [--batches 128 512] [--turns 5]
+    python benchmarks/speed_training.py [--only steps epochs command] [--batches 128 512] [--turns 3]
 
 MNIST, 784-400-3×200 / 200-400-784, in memory. *Epochs*: `fit` with everything that it does by default (class terms,
 validation, history, checkpoints, the run folder) and pythae with its defaults, without validation; (seconds of six
-epochs − seconds of one) / 5, in turns. *Steps*: operations of a step by its layers, over its time, against the best
-rate of matrix products in the same run, over 2048³ and the step's own shapes. *Command*: the whole of `cospike train`
-and of a script with pythae, at 20 epochs.
+epochs − seconds of one) / 5, in turns, the first of which is not counted. *Steps*: operations of a step by its layers,
+over its time, against the best rate of matrix products in the same run, over 2048³ and the step's own shapes.
+*Command*: the whole of `cospike train`, report included, and of a script with pythae, at 20 epochs.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,21 +35,20 @@ from cospike.trainer import Trainer
 
 N_LATENTS, HIDDEN = 200, 400
 WARM_UP_STEPS, STEPS, REPEATS = 10, 40, 20
+WAYS: dict[str, dict[str, Any]] = {
+    "float32": {"precision": "32-true"},
+    "float32, compiled": {"precision": "32-true", "compile": True},
+    "bfloat16": {"precision": "bf16-mixed"},
+    "bfloat16, compiled": {"precision": "bf16-mixed", "compile": True},
+}
 
 
-def fit_cospike(data: Dataset, epochs: int, *, batch_size: int, precision: str) -> None:
+def fit_cospike(data: Dataset, epochs: int, *, batch_size: int, way: str) -> None:
     """What a user of cospike gets, into a folder that is thrown away."""
     model = cs.SparseVAE(data.shape, N_LATENTS, hidden=(HIDDEN,))
     with tempfile.TemporaryDirectory() as out:
-        cs.fit(
-            model,
-            data,
-            epochs=epochs,
-            batch_size=batch_size,
-            precision=precision,
-            out=Path(out) / "run",
-            progress=False,
-        )
+        settings = {"epochs": epochs, "batch_size": batch_size, "out": Path(out) / "run", "progress": False}
+        cs.fit(model, data, **settings, **WAYS[way])
 
 
 def fit_pythae(data: Dataset, epochs: int, *, batch_size: int) -> None:
@@ -94,12 +94,12 @@ def epoch_seconds(long: np.ndarray, short: np.ndarray) -> np.ndarray:
     return (long - short) / 5
 
 
-def compare_epochs(data: Dataset, batch_size: int, precisions: Sequence[str], turns: int) -> None:
-    """A row for each precision."""
-    fits = {f"cospike, {p}": partial(fit_cospike, batch_size=batch_size, precision=p) for p in precisions}
+def compare_epochs(data: Dataset, batch_size: int, turns: int) -> None:
+    """A row for each way to train."""
+    fits = {f"cospike, {way}": partial(fit_cospike, batch_size=batch_size, way=way) for way in WAYS}
     fits["pythae"] = partial(fit_pythae, batch_size=batch_size)
     seconds = take_turns(
-        {f"{name} {n}": partial(fit, data, n) for name, fit in fits.items() for n in (6, 1)}, turns=turns, warm_up=0
+        {f"{name} {n}": partial(fit, data, n) for name, fit in fits.items() for n in (6, 1)}, turns=turns
     )
     epochs = {name: epoch_seconds(seconds[f"{name} 6"], seconds[f"{name} 1"]) for name in fits}
     for name, values in epochs.items():
@@ -123,28 +123,33 @@ def product_rates(widths: Sequence[tuple[int, int]], batch_size: int, dtype: tor
     return rates
 
 
-def compare_steps(data: Dataset, batch_size: int, precision: str, preset: str) -> None:
-    """A row: time of a step, its rate, and the share of the limit; products and steps take turns."""
-    n_dense = {"vsc": 0}.get(preset)
-    model = cs.SparseVAE(data.shape, N_LATENTS, hidden=(HIDDEN,), n_dense=n_dense)
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
-    training = default_training(len(data.train), batch_size=batch_size) | {"seed": 0}
-    trainer = Trainer(fabric, model, data, cs.Objective.preset(preset), {"training": training}, None)
-    layers = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
-    widths = [(layer.in_features, layer.out_features) for layer in layers]
-    dtype = torch.float32 if precision == "32-true" else torch.bfloat16
+def make_stepper(data: Dataset, batch_size: int, preset: str, way: str) -> Trainer:
+    """A training that takes steps on request."""
+    model = cs.SparseVAE(data.shape, N_LATENTS, hidden=(HIDDEN,), n_dense={"vsc": 0}.get(preset))
+    fabric = Fabric(accelerator="cpu", devices=1, precision=WAYS[way]["precision"])
+    training = default_training(len(data.train), batch_size=batch_size) | {"seed": 0} | WAYS[way]
+    return Trainer(fabric, model, data, cs.Objective.preset(preset), {"training": training}, None)
+
+
+def compare_steps(data: Dataset, batch_size: int, way: str) -> None:
+    """Two rows: time of a step, its rate, and the share of the limit; products and both objectives take turns."""
+    steppers = {preset: make_stepper(data, batch_size, preset, way) for preset in ("vsc", "class-consistent")}
     order = torch.randperm(len(data.train)).split(batch_size)
-    rates, times = [], []
+    rates, times = [], {preset: [] for preset in steppers}
     for repeat in range(-1, REPEATS):
-        rates += product_rates(widths, batch_size, dtype)
-        for rows in order[: WARM_UP_STEPS if repeat < 0 else STEPS]:
-            start = perf_counter()
-            trainer.take_step(rows)
-            times.append(perf_counter() - start)
-    step = float(np.median(times[WARM_UP_STEPS:]))
-    rate, limit = operations(widths, batch_size) / step / 1e9, max(rates) / 1e9
-    how = f"{batch_size} | {preset} | {precision}"
-    print(f"| {how} | {1e3 * step:.2f} ms | {rate:.0f} | {limit:.0f} | {rate / limit:.2f} |", flush=True)
+        for preset, trainer in steppers.items():
+            layers = [module for module in trainer.model.modules() if isinstance(module, torch.nn.Linear)]
+            widths = [(layer.in_features, layer.out_features) for layer in layers]
+            rates += product_rates(widths, batch_size, torch.bfloat16 if "bf" in way else torch.float32)
+            for rows in order[: WARM_UP_STEPS if repeat < 0 else STEPS]:
+                start = perf_counter()
+                trainer.take_step(rows)
+                times[preset] += [perf_counter() - start] * (repeat >= 0)
+    for preset, seconds in times.items():
+        step = float(np.median(seconds))
+        rate, limit = operations(widths, batch_size) / step / 1e9, max(rates) / 1e9
+        how = f"{batch_size} | {preset} | {way} | {1e3 * step:.2f} ms"
+        print(f"| {how} | {rate:.0f} | {limit:.0f} | {rate / limit:.2f} |", flush=True)
 
 
 def compare_commands(batch_size: int, turns: int) -> None:
@@ -154,7 +159,7 @@ def compare_commands(batch_size: int, turns: int) -> None:
         f"fit_pythae(cs.load_dataset('mnist'), 20, batch_size={batch_size})"
     )
     with tempfile.TemporaryDirectory() as out:
-        settings = f"--epochs 20 --batch-size {batch_size} --latents {N_LATENTS} --hidden {HIDDEN} --overwrite"
+        settings = f"--epochs 20 --batch-size {batch_size} --n-latents {N_LATENTS} --hidden {HIDDEN} --overwrite"
         ours = [sys.executable, "-m", "cospike", "train", "mnist", "--out", f"{out}/run", *settings.split()]
         theirs = [sys.executable, "-c", pythae, str(Path(__file__).parent)]
         run = partial(subprocess.run, check=True, capture_output=True)
@@ -170,23 +175,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, nargs="+", default=[128, 512])
-    parser.add_argument("--precisions", nargs="+", default=["32-true", "bf16-mixed"])
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--only", choices=("epochs", "steps", "command"), nargs="+", default=["steps", "epochs"])
     given = parser.parse_args(arguments)
     logging.disable(logging.WARNING)
     data = cs.load_dataset("mnist")
     print(machine())
     if "steps" in given.only:
-        print("\n| batch | objective | precision | step | GFLOP/s | limit | share |\n|---|---|---|---|---|---|---|")
+        print("\n| batch | objective | numbers | a step | GFLOP/s | limit | share |\n|---|---|---|---|---|---|---|")
         for batch_size in given.batches:
-            for preset in ("vsc", "class-consistent"):
-                for precision in given.precisions:
-                    compare_steps(data, batch_size, precision, preset)
+            for way in WAYS:
+                compare_steps(data, batch_size, way)
     if "epochs" in given.only:
         print("\n| batch | | an epoch | pythae's over it |\n|---|---|---|---|")
         for batch_size in given.batches:
-            compare_epochs(data, batch_size, given.precisions, given.turns)
+            compare_epochs(data, batch_size, given.turns)
     if "command" in given.only:
         print("\n| batch | cospike | pythae | ratio |\n|---|---|---|---|")
         for batch_size in given.batches:
