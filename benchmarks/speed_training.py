@@ -131,9 +131,34 @@ def make_stepper(data: Dataset, batch_size: int, preset: str, way: str) -> Train
     return Trainer(fabric, model, data, cs.Objective.preset(preset), {"training": training}, None)
 
 
+class PlainStepper:
+    """The same layers and optimizer with nothing between and nothing to win: what a step cannot be faster than."""
+
+    def __init__(self, batch_size: int, way: str) -> None:
+        linear, relu = torch.nn.Linear, torch.nn.ReLU
+        self.encoder = torch.nn.Sequential(linear(784, HIDDEN), relu(), linear(HIDDEN, 3 * N_LATENTS))
+        self.decoder = torch.nn.Sequential(linear(N_LATENTS, HIDDEN), relu(), linear(HIDDEN, 784))
+        self.model = torch.nn.ModuleList([self.encoder, self.decoder])
+        self.optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
+        self.autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf" in way)
+        self.x = torch.rand(batch_size, 784)
+
+    def take_step(self, rows: torch.Tensor) -> None:
+        """On the same rows every time."""
+        with self.autocast:
+            features = self.encoder(self.x)
+            decoded = self.decoder(features[:, :N_LATENTS])
+        self.optimizer.zero_grad()
+        (decoded.float().sum() + features[:, N_LATENTS:].float().sum()).backward()
+        self.optimizer.step()
+
+
 def compare_steps(data: Dataset, batch_size: int, way: str) -> None:
-    """Two rows: time of a step, its rate, and the share of the limit; products and both objectives take turns."""
-    steppers = {preset: make_stepper(data, batch_size, preset, way) for preset in ("vsc", "class-consistent")}
+    """A row each: time of a step, its rate, and the share of the limit; products and steps take turns."""
+    steppers: dict[str, Trainer | PlainStepper] = {}
+    if "compile" not in WAYS[way]:
+        steppers["layers alone"] = PlainStepper(batch_size, way)
+    steppers |= {preset: make_stepper(data, batch_size, preset, way) for preset in ("vsc", "class-consistent")}
     order = torch.randperm(len(data.train)).split(batch_size)
     rates, times = [], {preset: [] for preset in steppers}
     for repeat in range(-1, REPEATS):

@@ -123,8 +123,8 @@ def test_a_run_goes_on_where_it_was(tmp_path, digits, monkeypatch, trained):
     config = configure(MODELS["vsc"], digits, seed=0, **TINY)
     folder = tmp_path / "runs" / "digits" / "vsc-0"
     fit(
-        SparseVAE(**config["model"]), digits, objective=Objective.from_dict(config["objective"]), out=folder, precision="32-true",
-        **config["training"],
+        SparseVAE(**config["model"]), digits, objective=Objective.from_dict(config["objective"]), out=folder,
+        precision="32-true", **config["training"],
     )  # fmt: skip
     state = (folder / "state.safetensors").read_bytes()
     with monkeypatch.context() as patch:
