@@ -1,5 +1,7 @@
 """The likelihood of grey levels against torch's Bernoulli."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -49,3 +51,18 @@ def test_one_observation_is_judged_by_many_draws():
         GreyBernoulli(logits, 3).log_prob(value), of_torch(logits, value.expand(7, 3, 1, 4, 4), 3)
     )
     torch.testing.assert_close(GreyBernoulli(logits[0], 3).mean, logits[0].sigmoid())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_a_precision_keeps_its_products(dtype):
+    logits, value = torch.zeros(2, 256, dtype=dtype), torch.zeros(2, 256)
+    torch.testing.assert_close(GreyBernoulli(logits, 1).log_prob(value), torch.full((2,), -256 * math.log(2)))
+    logits.requires_grad_()
+    GreyBernoulli(logits, 1).log_prob(value).sum().backward()
+    torch.testing.assert_close(logits.grad, torch.full_like(logits, -0.5))
+
+
+def test_it_expands_as_torchs_does():
+    many = GreyBernoulli(torch.zeros(3, 4), 1).expand((5, 3))
+    assert (many.batch_shape, many.event_shape) == ((5, 3), (4,))
+    assert many.log_prob(torch.zeros(3, 4)).shape == (5, 3)

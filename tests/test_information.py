@@ -223,6 +223,32 @@ def test_equivocation_does_not_heed_order_names_copies_or_unlabelled_rows(seed):
     assert not len(equivocation(spikes, logits, unlabelled))
 
 
+def test_latents_that_are_always_on_cost_equivocation_no_digits():
+    logits, labels = batch(0, n=256, d=36, classes=10)
+    logits[:, :6] = 40.0
+    spikes = (
+        torch.rand(logits.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) <= logits.sigmoid()
+    ).double()
+    exact = equivocation(spikes, logits, labels)
+    torch.testing.assert_close(
+        equivocation(spikes.float(), logits.float(), labels).double(), exact, rtol=1e-5, atol=5e-6
+    )
+
+
+def test_half_a_precision_counts_its_rows():
+    labels = torch.arange(3000) % 2
+    logits = (1.0 + 0.1 * torch.randn(3000, 4, generator=torch.Generator().manual_seed(0))).bfloat16()
+    exact = spike_information(logits.double(), labels, ALPHA)
+    for part, expected in zip(spike_information(logits, labels, ALPHA), exact, strict=True):
+        torch.testing.assert_close(part.double(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_batch_without_rows_costs_nothing():
+    parts = spike_parts(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), torch.full((3,), ALPHA))
+    assert set(parts) == {"within", "between", "sparsity", "spread"}
+    assert not any(parts.values())
+
+
 def test_equivocation_ends_at_nothing_and_begins_at_all_of_the_label():
     """0 where a pattern names its class, and H(y) where all classes have one, the others' trivial minimum."""
     labels = torch.tensor([0, 0, 0, 1])

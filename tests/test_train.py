@@ -292,6 +292,10 @@ def test_unlabelled_rows_take_part(tmp_path):
     model = small(data)
     history = fit(model, data, epochs=2, batch_size=20, accelerator="cpu")
     assert history[-1]["unlabelled_information"] > 0
+    rare = blobs()
+    rare.train.y[0] = -1  # one row, which most batches are without
+    history = fit(small(rare), rare, epochs=3, batch_size=20, accelerator="cpu")
+    assert all("unlabelled_information" in row for row in history)
     assert model.class_patterns.batch_shape == (2, 5)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 # How long OpenMP's threads spin for each other before they sleep; it has to be set before torch loads. Without an end a
-# busy machine is five times as slow; without spinning an idle one is half as fast (docs/performance.md).
+# busy machine is five times as slow; without spinning an idle one takes half again as long
+# (docs/design/0014-speed-of-a-step.md).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 

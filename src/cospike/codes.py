@@ -103,7 +103,7 @@ class Codes:
         order = np.argsort(self.labels, kind="stable")
         ends = np.searchsorted(self.labels[order], np.arange(self.n_classes + 1))  # unlabelled rows stand before all
         sums = np.zeros((self.n_classes, rows.shape[1]))
-        for label, (start, end) in enumerate(pairwise(ends)):  # many times faster than np.add.at, to the same bits
+        for label, (start, end) in enumerate(pairwise(ends)):  # many times faster than np.add.at
             sums[label] = rows[order[start:end]].sum(axis=0, dtype=float)
         counts = self.class_counts()[:, None]
         return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -73,7 +73,7 @@ class GreyBernoulli(Independent[Bernoulli]):
 
     Args:
         logits: of each entry.
-        n_axes: the axes of one observation.
+        n_axes: the axes of one observation, at least one.
 
     >>> GreyBernoulli(torch.zeros(2, 3), 1).log_prob(torch.full((2, 3), 0.5))   # three times ln ½
     tensor([-2.0794, -2.0794])
@@ -85,9 +85,15 @@ class GreyBernoulli(Independent[Bernoulli]):
     def log_prob(self, value: Float[Tensor, "*shape"]) -> Float[Tensor, "*batch"]:
         """In nats an observation. Differentiable once, in the logits."""
         logits, value = torch.broadcast_tensors(self.base_dist.logits, value)
+        dtype = torch.promote_types(logits.dtype, torch.float32)  # of half a precision, products end at 0
         axis = logits.dim() - self.reinterpreted_batch_ndims
-        rows: Tensor = _GreyLogProb.apply(logits.flatten(axis), value.flatten(axis))  # type: ignore[no-untyped-call]
+        parts = (part.to(dtype).flatten(axis) for part in (logits, value))
+        rows: Tensor = _GreyLogProb.apply(*parts)  # type: ignore[no-untyped-call]
         return rows
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "GreyBernoulli":
+        """The same distribution over a larger batch shape."""
+        return GreyBernoulli(self.base_dist.logits.expand((*batch_shape, *self.event_shape)), len(self.event_shape))
 
 
 class _GreyLogProb(torch.autograd.Function):

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import shlex
 import shutil
-from typing import Any, Literal, TypeAlias
+import sys
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 
@@ -17,11 +19,12 @@ _MULTIPLY_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 
 def default_precision(model: SparseVAE, accelerator: str = "auto") -> Precision:
-    """The fastest precision in which ``model`` is known to train as well as in float32 on this machine.
+    """The precision to train ``model`` in on this machine, where none is asked for.
 
     "bf16-mixed" for a Bernoulli likelihood on a processor that multiplies bfloat16 itself: by capability, never by a
-    timing, so that the same machine decides the same. A Gaussian one may learn a scale below the three digits that
-    bfloat16 has. On a GPU it was not compared.
+    timing, so that the same machine decides the same. On MNIST three seeds had the bounds of float32 within .3 nats
+    (docs/design/0014-speed-of-a-step.md). A Gaussian likelihood may learn a scale below the three digits that bfloat16
+    has; on a GPU nothing was compared.
     """
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not _has_gpu())
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
@@ -29,22 +32,32 @@ def default_precision(model: SparseVAE, accelerator: str = "auto") -> Precision:
     return "bf16-mixed" if on_cpu and able and model.settings["likelihood"] == "bernoulli" else "32-true"
 
 
-def check_compile(objective: Objective) -> None:
+def check_precision(precision: str, of: str) -> None:
+    """Refuse a precision that is none of ours, in the name of the callable that was given it."""
+    if precision not in get_args(Precision):
+        known = " or ".join(map(repr, get_args(Precision)))
+        raise InputError(f"'precision' of {of} must be {known}, got {precision!r}.")
+
+
+def check_compile(objective: Objective, *, all_labelled: bool = True) -> None:
     """Refuse to compile what would be compiled anew in every step, or cannot be on this machine."""
+    if not all_labelled:
+        raise InputError("'compile' of fit needs rows that all have a class, got some without. Leave it out.")
     if objective.pairwise or objective.spikes != "second-order" or objective.slab_warm_up(0.0) != 1:
         raise InputError(
             f"'compile' of fit does not fit the objective {objective.name!r}: it is for second-order spikes, no slab "
             "warm-up, and no pairwise loss. Leave it out."
         )
-    compilers = (os.environ.get("CXX", "g++"), "clang++", "cl")
-    if not any(shutil.which(name) for name in compilers):
+    named = shlex.split(os.environ.get("CXX", ""))
+    compilers = named[:1] or ["g++", *(("clang++",) if sys.platform == "darwin" else ())]
+    if sys.platform != "win32" and not any(shutil.which(name) for name in compilers):
         raise InputError(
-            f"'compile' of fit needs a C++ compiler, found none of {', '.join(compilers)}. "
-            "Install one, or leave it out."
+            f"'compile' of fit needs a C++ compiler, found no {' and no '.join(compilers)}. Install one, or leave it "
+            "out; a run that began compiled goes on where there is one."
         )
 
 
-def open_fabric(accelerator: str, precision: Precision) -> Any:
+def open_fabric(accelerator: str, precision: Precision, *, of: str = "fit") -> Any:
     """Fabric on one device, without its remark on a precision that was asked for."""
     from lightning_fabric import Fabric  # noqa: PLC0415  (takes a second, and reading a run needs none)
 
@@ -56,7 +69,7 @@ def open_fabric(accelerator: str, precision: Precision) -> Any:
     except (RuntimeError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"'accelerator' of fit must be one that this machine has, got {accelerator!r}: {reason} Try 'cpu'."
+            f"'accelerator' of {of} must be one that this machine has, got {accelerator!r}: {reason} Try 'cpu'."
         ) from error
     finally:
         logger.setLevel(level)

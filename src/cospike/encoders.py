@@ -56,9 +56,8 @@ class Encoder(nn.Module):
     def forward(self, x: Float[Tensor, "batch *event"]) -> SpikeSlab:
         """The distribution of every latent of every row."""
         loc, log_scale, logits = self.head(self.trunk(x)).float().split(self.sizes, dim=1)
-        scale = hardtanh(
-            log_scale, -_MAX_LOG_SCALE, _MAX_LOG_SCALE
-        ).exp()  # a clamp, four times as fast on its way back
+        # hardtanh is a clamp that is four times as fast on its way back.
+        scale = hardtanh(log_scale, -_MAX_LOG_SCALE, _MAX_LOG_SCALE).exp()
         if n_dense := loc.shape[1] - logits.shape[1]:
             logits = torch.cat([logits.new_full((len(logits), n_dense), ALWAYS_ON_LOGIT), logits], dim=1)
         return SpikeSlab(logits, loc, scale, validate_args=False)

@@ -13,7 +13,7 @@ from cospike._random import private_random_state
 from cospike._types import UNLABELLED, Labels
 from cospike.codes import Codes
 from cospike.data import Array, Split
-from cospike.device import Precision, open_fabric
+from cospike.device import Precision, check_precision, open_fabric
 from cospike.model import SparseVAE
 from cospike.progress import counting
 
@@ -64,8 +64,9 @@ def encode_dataset(
         InputError: if the samples are not of the model's shape, or have values that its likelihood cannot have, which
             is found out as they are read.
     """
+    check_precision(precision, "encode_dataset")
     rows, y = _rows_of(model, split, labels)
-    fabric = open_fabric(accelerator, precision)
+    fabric = open_fabric(accelerator, precision, of="encode_dataset")
     module = fabric.setup_module(model)
     n = len(rows)
     active_probs, loc, scale = (np.empty((n, model.n_latents), dtype=np.float32) for _ in range(3))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cospike._errors import InputError
 from cospike.data import Dataset
+from cospike.device import check_compile
 from cospike.evaluation import Evaluation, evaluate
 from cospike.model import SparseVAE
 from cospike.objective import PRESETS, Objective, model_settings
@@ -71,6 +72,8 @@ def compare(
     for name, objective in built.items():
         check_objective(build_model(data, objective, options), data, objective)
         check_folder(out / name, resume=resume, overwrite=overwrite)
+        if options.compile:
+            check_compile(objective)
     return {
         name: train_run(data, out / name, objective=objective, options=options, resume=resume, overwrite=overwrite)
         for name, objective in built.items()

@@ -35,12 +35,12 @@ def spike_information(
     labels: Int[Tensor, " batch"],
     prior_probs: Float[Tensor, " latent"] | float,
 ) -> SpikeInformation:
-    """Split the mean spike KL of the labelled rows (plug-in estimate over the batch).
+    """Split the mean spike KL of the labelled rows (plug-in estimate over the batch). Differentiable once.
 
     Args:
         active_logits: logits of P(latent ≠ 0 | x).
         labels: class of each row; −1 rows are left out.
-        prior_probs: α > 0. A latent with α = 1, which is on in every row, costs nothing.
+        prior_probs: α > 0; it has no gradient. A latent with α = 1, which is on in every row, costs nothing.
 
     Returns:
         Nats per latent; zeros if no row is labelled.
@@ -119,7 +119,7 @@ def spike_parts(
         `SpikeInformation` of the labelled rows, ``equivocation``, and ``unlabelled_information`` and
         ``unlabelled_sparsity`` if there are others, each kind of row with the weight of its share.
     """
-    n_rows, parts = len(labels), {}
+    n_rows, parts = max(1, len(labels)), {}
     if n_classes is None and len(rest := active_logits[labels == UNLABELLED]):
         alone = Patterns.of(rest, labels.new_zeros(len(rest)), 1, prior_probs).information
         parts["unlabelled_information"] = len(rest) / n_rows * alone.within.sum()
@@ -131,7 +131,8 @@ def spike_parts(
     (active_logits, drawn, learned), labels, n_classes = _labelled(labels, n_classes, active_logits, drawn, learned)
     share = len(labels) / n_rows
     if not share:
-        return dict.fromkeys((*SpikeInformation._fields, "equivocation"), active_logits.new_zeros(())) | parts
+        names = (*SpikeInformation._fields, *(("equivocation",) if spikes is not None else ()))
+        return dict.fromkeys(names, active_logits.new_zeros(())) | parts
     patterns = Patterns.of(active_logits, labels, n_classes, prior_probs)
     split = patterns.information
     if pattern_logits is not None:

@@ -259,7 +259,7 @@ class Objective:
             "pairwise": self.pairwise,
         }
         values = torch.stack(list(parts.values()))
-        loss = values @ torch.tensor([prices[name] for name in parts]).to(values, non_blocking=True)
+        loss = values @ torch.tensor([prices[name] for name in parts], dtype=values.dtype).to(values.device)
         return Terms(loss, dict(zip(parts, values.detach().unbind(), strict=True)))
 
     def annealed(self, prior_probs: Float[Tensor, " latent"], progress: float) -> Float[Tensor, " latent"]:

@@ -43,7 +43,12 @@ class Patterns(NamedTuple):
 
     @classmethod
     def of(cls, active_logits: Tensor, labels: Tensor, n_classes: int, prior_probs: Tensor | float) -> "Patterns":
-        """Of rows that all have a class below ``n_classes``; a class without any has no share."""
+        """Of rows that all have a class below ``n_classes``; a class without any has no share.
+
+        At least in float32, of which half a precision cannot count a batch. No gradient goes to the prior.
+        """
+        if active_logits.dtype in (torch.float16, torch.bfloat16):
+            active_logits = active_logits.float()
         shares = active_logits.new_zeros(n_classes).index_add_(0, labels, active_logits.new_ones(len(labels)))
         shares /= len(labels)
         prior = torch.as_tensor(prior_probs, dtype=active_logits.dtype, device=active_logits.device)
@@ -61,6 +66,7 @@ class _Equivocation(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, log_on: Tensor, log_off: Tensor, labels: Tensor, shares: Tensor, spikes: Tensor) -> Tensor:
+        log_on, log_off = log_on - log_on.amax(0), log_off - log_off.amax(0)  # alike for all classes: no digits for it
         odds = log_on - log_off
         log_posterior = torch.addmm(shares.log().add_(log_off.sum(1)), spikes, odds.T).log_softmax(1)
         ctx.save_for_backward(log_posterior, odds, labels, spikes)

@@ -132,7 +132,7 @@ class SpikeSlab(Distribution):
         sharpness: float = 200.0,
         generator: Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """What is active, 1 or 0, and the draw as `rsample` makes it, both with its gradients."""
+        """What is active, 1 or 0, and the draw as `rsample` makes it, both differentiable once."""
         check_spikes(spikes, "SpikeSlab.rsample")
         shape = self._extended_shape(sample_shape)
         uniform = self._uniform(shape, generator)

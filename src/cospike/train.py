@@ -17,7 +17,7 @@ from cospike._version import __version__
 from cospike.axes import orthogonal_axes
 from cospike.codes import Codes
 from cospike.data import Dataset, Split
-from cospike.device import Precision, check_compile, default_precision, open_fabric
+from cospike.device import Precision, check_compile, check_precision, default_precision, open_fabric
 from cospike.encoding import check_shape, check_values, encode_dataset
 from cospike.held_out import save_held_out
 from cospike.model import SparseVAE
@@ -205,8 +205,9 @@ def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict
             f"'batch_size' of fit must be at most the {len(data.train)} training rows of {data.name}, "
             f"got {training['batch_size']}."
         )
+    check_precision(training["precision"], "fit")
     if training.get("compile"):
-        check_compile(objective)
+        check_compile(objective, all_labelled=bool((data.train.y != UNLABELLED).all()))
     check_objective(model, data, objective)
     for split in (data.train, data.validation, data.test):
         check_shape(model, tuple(split.x.shape[1:]))

@@ -94,7 +94,7 @@ class Trainer:
         self.model.train()
         while self.step < self.n_steps and not interrupt.requested:
             parts = self.take_step(batches[self.step])
-            self.totals = {name: self.totals.get(name, 0.0) + part for name, part in parts.items()}
+            self.totals |= {name: self.totals.get(name, 0.0) + part for name, part in parts.items()}
             self.unchecked.append(parts)
             self.step += 1
             if self.step % _STEPS_PER_CHECK == 0:
