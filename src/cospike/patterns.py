@@ -1,7 +1,7 @@
 """The class means of a batch, and what follows from them: the split of the spike KL, and equivocation.
 
 `cospike.information` says what they mean. Here they are computed, with gradients in closed form: a step of training
-visits each sample once on the way back, instead of once for each of some thirty operations.
+visits each sample once on the way back, instead of once for each of some twenty operations.
 """
 
 from typing import Any, NamedTuple
