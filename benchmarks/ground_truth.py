@@ -56,7 +56,7 @@ def measures(variant: Variant, name: str, seed: int) -> list[float]:
     settings = MODELS[name] | model_settings(variant.preset, MODELS[name]["n_latents"])
     model = cs.SparseVAE(data.shape, likelihood="gaussian", seed=seed, **settings)
     objective = replace(cs.Objective.preset(variant.preset), **variant.objective)
-    cs.fit(model, data, objective=objective, seed=seed, progress=False, **variant.training)
+    cs.fit(model, data, objective=objective, seed=seed, precision="32-true", progress=False, **variant.training)
     codes = cs.encode_dataset(model, Split(data.test.x, data.test.y))
     found, recovery = cs.measure(codes) | cs.bounds(model, codes), cs.measure_recovery(codes, truth.causes)
     return [

@@ -93,7 +93,7 @@ def measures(variant: Variant, data: Dataset, seed: int) -> list[float]:
     settings |= {k: v for k, v in model_settings(variant.preset, 60).items() if k not in variant.model}
     model = cs.SparseVAE(data.shape, seed=seed, **settings)
     objective = replace(cs.Objective.preset(variant.preset), **variant.objective)
-    cs.fit(model, data, objective=objective, seed=seed, progress=False, **variant.training)
+    cs.fit(model, data, objective=objective, seed=seed, precision="32-true", progress=False, **variant.training)
     codes = cs.encode_dataset(model, data.validation)
     found = cs.measure(codes, train=cs.encode_dataset(model, data.train)) | cs.bounds(model, codes)
     return [found[name].value if name in found else float("nan") for name in COLUMNS]

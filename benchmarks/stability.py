@@ -94,7 +94,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data = cs.load_dataset(given.data)  # one split for all
     for seed, folder in zip(given.seeds, folders, strict=True):
         if not (folder / "metrics.json").is_file():
-            train_run(data, folder, objective=cs.Objective.class_consistent(), options=Options(seed=seed), resume=True)
+            train_run(
+                data,
+                folder,
+                objective=cs.Objective.class_consistent(),
+                options=Options(seed=seed, precision="32-true"),
+                resume=True,
+            )
     readings = [cs.Reading(cs.load(folder), *read_codes(folder, ("test",))) for folder in folders]
     kinds = [np.where(np.isin(k := latent_kinds(r.codes), GLOBAL_KINDS), "global", k) for r in readings]
     effects = effect_similarities(readings)
