@@ -23,8 +23,8 @@ def default_precision(model: SparseVAE, accelerator: str = "auto") -> Precision:
 
     "bf16-mixed" for a Bernoulli likelihood on a processor that multiplies bfloat16 itself: by capability, never by a
     timing, so that the same machine decides the same. On MNIST and Fashion-MNIST three seeds had the bounds of float32
-    within .3 nats in the mean (docs/design/0014-speed-of-a-step.md). A Gaussian likelihood may learn a scale below the three digits that bfloat16
-    has; on a GPU nothing was compared.
+    within .3 nats in the mean (docs/design/0014-speed-of-a-step.md). A Gaussian likelihood may learn a scale below the
+    three digits that bfloat16 has; on a GPU nothing was compared.
     """
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not _has_gpu())
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
