@@ -88,7 +88,7 @@ class GreyBernoulli(Independent[Bernoulli]):
         dtype = torch.promote_types(logits.dtype, torch.float32)  # of half a precision, products end at 0
         axis = logits.dim() - self.reinterpreted_batch_ndims
         parts = (part.to(dtype).flatten(axis) for part in (logits, value))
-        rows: Tensor = _GreyLogProb.apply(*parts)  # type: ignore[no-untyped-call]
+        rows: Tensor = _GreyLogProb.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
         return rows
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> "GreyBernoulli":

@@ -52,12 +52,13 @@ class Patterns(NamedTuple):
         shares = active_logits.new_zeros(n_classes).index_add_(0, labels, active_logits.new_ones(len(labels)))
         shares /= len(labels)
         prior = torch.as_tensor(prior_probs, dtype=active_logits.dtype, device=active_logits.device)
-        split, log_on, log_off = _ClassMeans.apply(active_logits, labels, shares, prior)  # type: ignore[no-untyped-call]
+        parts = active_logits, labels, shares, prior
+        split, log_on, log_off = _ClassMeans.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
         return cls(SpikeInformation(*split.unbind()), log_on, log_off, labels, shares)
 
     def equivocation(self, spikes: Tensor) -> Tensor:
         """Of each row."""
-        found: Tensor = _Equivocation.apply(*self[1:], spikes)  # type: ignore[no-untyped-call]
+        found: Tensor = _Equivocation.apply(*self[1:], spikes)  # type: ignore[no-untyped-call]  # so in torch
         return found
 
 

@@ -139,7 +139,7 @@ class SpikeSlab(Distribution):
         noise = self.loc.new_empty(shape).normal_(generator=generator)
         if spikes == "second-order":
             parts = self.active_logits, self.loc, self.scale, uniform, noise
-            drawn: tuple[Tensor, Tensor] = _SecondOrderDraw.apply(*parts)  # type: ignore[no-untyped-call]
+            drawn: tuple[Tensor, Tensor] = _SecondOrderDraw.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
             return drawn
         probs = self.active_probs
         spike = (sharpness * (probs - uniform)).sigmoid()
@@ -227,7 +227,8 @@ def spike_kl(q: SpikeSlab, p: SpikeSlab) -> Float[Tensor, "*shape"]:
 
 def slab_kl(q: SpikeSlab, p: SpikeSlab) -> Float[Tensor, "*shape"]:
     """γ times the KL of the slabs, in nats per latent: a latent that is off costs nothing. Differentiable once."""
-    weighted: Tensor = _SlabKL.apply(q.active_logits, q.loc, q.scale, p.loc, p.scale)  # type: ignore[no-untyped-call]
+    parts = q.active_logits, q.loc, q.scale, p.loc, p.scale
+    weighted: Tensor = _SlabKL.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
     return weighted
 
 
