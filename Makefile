@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check torture lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime  ## Train three models on MNIST, compare them, and write the report
@@ -11,13 +11,16 @@ demo: $(VENV)/.runtime  ## Train three models on MNIST, compare them, and write 
 	$(BIN)/cospike compare mnist --out runs/demo --resume
 
 # Two processes of two threads on two cores: threads that spin for each other would slow them down tenfold.
-test check: export OMP_WAIT_POLICY := PASSIVE
+test check torture: export OMP_WAIT_POLICY := PASSIVE
 
 test: $(VENV)/.dev lint  ## Everything: linters, types, layers, tests
 	$(BIN)/pytest -n 2
 
 check: $(VENV)/.dev lint  ## The quick core, under 90 seconds
 	$(BIN)/pytest -n 2 -m "not slow"
+
+torture: $(VENV)/.torture  ## What docs/trust.md promises, at length: an hour or two
+	$(BIN)/python torture/mutants.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -37,6 +40,10 @@ $(VENV)/.runtime: $(VENV)/.pip pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.runtime
 	$(BIN)/pip install --quiet --constraint constraints.txt --group dev
+	touch $@
+
+$(VENV)/.torture: $(VENV)/.dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --group torture
 	touch $@
 
 clean:

@@ -9,6 +9,10 @@ class InputError(ValueError):
     """Something a user gave cannot be used: one clear line, and on the command line exit code 2."""
 
 
+class TrainingWarning(UserWarning):
+    """A training goes on, but what comes of it may not be what was wanted: one line, and what to change."""
+
+
 def check_type(value: object, kind: type | tuple[type, ...], argument: str, of: str, expected: str, fix: str) -> None:
     """Refuse what is of another type, in one line.
 

@@ -4,6 +4,7 @@ Exit codes: 0 done; 2 something given cannot be used, said in one line; 130 inte
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from typing import Annotated
 from cyclopts import CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Yaml
 
-from cospike._errors import InputError
+from cospike._errors import InputError, TrainingWarning
 from cospike.cli import app, note
 
 
@@ -42,7 +43,10 @@ def _check_yaml(path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends in one line, never in a traceback."""
     try:
-        app.meta(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            warnings.simplefilter("always", TrainingWarning)
+            app.meta(arguments)
     except UnusedCliTokensError as error:
         note(f"cospike: Unexpected argument {(error.unused_tokens or ['?'])[0]!r}. `--help` lists what fits here.")
         sys.exit(2)
@@ -55,3 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt as error:
         note(f"cospike: interrupted. {error}" if str(error) else "cospike: interrupted.")
         sys.exit(130)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *rest: object) -> None:
+    """One line without a place in the source, which is nothing to a user; another library's warning with its name."""
+    note(f"cospike: {message}" if issubclass(category, TrainingWarning) else f"{category.__name__}: {message}")
