@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 from cyclopts import CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Yaml
@@ -61,6 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *rest: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """One line without a place in the source, which is nothing to a user; another library's warning with its name."""
     note(f"cospike: {message}" if issubclass(category, TrainingWarning) else f"{category.__name__}: {message}")
