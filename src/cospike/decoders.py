@@ -12,6 +12,10 @@ from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
 LikelihoodName: TypeAlias = Literal["bernoulli", "gaussian"]
 
+_LOG_SCALES = (-14.0, 28.0)
+"""Of a Gaussian likelihood: from the grain of float32 beside 1 to the largest values that are taken. Where the decoder
+draws all there is, the scale would go to 0, and its gradient out of all bounds."""
+
 
 def mlp_mirror(shape: tuple[int, ...], hidden: Sequence[int], n_latents: int) -> nn.Sequential:
     """The mirror of `mlp_trunk`."""
@@ -65,7 +69,8 @@ class Decoder(nn.Module):
         out = self.trunk(z).float()
         if self.likelihood == "bernoulli":
             return GreyBernoulli(out, len(self.shape))
-        return Independent(Normal(out, self.log_scale.exp(), validate_args=False), len(self.shape), validate_args=False)
+        scale = self.log_scale.clamp(*_LOG_SCALES).exp()
+        return Independent(Normal(out, scale, validate_args=False), len(self.shape), validate_args=False)
 
 
 class GreyBernoulli(Independent[Bernoulli]):

@@ -224,9 +224,9 @@ class Objective:
         q, p, pattern = output.posterior, output.prior, output.pattern
         kl = slab_kl(q, p if pattern is None else pattern).mean(0)
         is_dense = p.active_logits >= ALWAYS_ON_LOGIT
-        sparse_and_dense = torch.stack([~is_dense, is_dense]).to(kl) @ kl
         parts = {"reconstruction": -output.likelihood.log_prob(x).mean()}
-        parts |= zip(("slab_kl", "dense_kl"), sparse_and_dense.unbind(), strict=True)
+        for name, others in (("slab_kl", is_dense), ("dense_kl", ~is_dense)):
+            parts[name] = kl.masked_fill(others, 0.0).sum()  # a product with 0 would keep a NaN of the others
         pattern_logits = None if pattern is None else pattern.active_logits
         spikes = output.spikes if self.equivocation else None
         if pattern_logits is not None and not output.by_class:

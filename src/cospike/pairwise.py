@@ -66,14 +66,16 @@ class MeanPairwiseJS(torch.autograd.Function):
             rows = rows.float()
         n_pairs = int((sizes * (sizes - 1)).sum()) // 2
         rows = rows.clamp_(-_LOGIT_RANGE, _LOGIT_RANGE)
-        if distance or n_pairs <= _FEW_PAIRS * len(rows):
+        if not rows.shape[1]:
+            value, gradient = rows.new_zeros(0), rows
+        elif distance or n_pairs <= _FEW_PAIRS * len(rows):
             value, gradient = _visit_pairs(rows, sizes, distance=distance)
         else:
             value, gradient = _integrate(rows, sizes)
         if n_left_out:
             gradient = torch.cat([gradient.new_zeros(n_left_out, gradient.shape[1]), gradient])
         ctx.save_for_backward(gradient.to(logits).index_select(0, order.argsort()))
-        return value.to(logits)
+        return value.clamp_min_(0.0).to(logits)  # rounding may end a little below
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -58,6 +58,7 @@ class Patterns(NamedTuple):
 
     def equivocation(self, spikes: Tensor) -> Tensor:
         """Of each row."""
+        spikes = spikes.to(self.log_on.dtype)
         found: Tensor = _Equivocation.apply(*self[1:], spikes)  # type: ignore[no-untyped-call]  # so in torch
         return found
 
