@@ -16,6 +16,7 @@ from cospike._random import private_random_state, random_state, set_random_state
 from cospike._types import UNLABELLED
 from cospike.data import Dataset
 from cospike.encoding import ROWS_PER_PASS, evaluating
+from cospike.failures import Step, blame, name_failure, rows_at_fault
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
@@ -40,7 +41,8 @@ class Trainer:
     step: int = 0  # within the epoch
     seconds: float = 0.0  # spent on the epoch before an interruption
     totals: dict[str, Tensor] = field(default_factory=dict)  # sums over the steps of the epoch
-    unchecked: list[dict[str, Tensor]] = field(default_factory=list)  # the terms of the last few steps
+    unchecked: list[Step] = field(default_factory=list)  # the last few
+    good: dict[str, Tensor] = field(default_factory=dict)  # the last weights known to be so
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
     random: dict[str, Tensor] = field(default_factory=dict)  # of the interrupted epoch
@@ -62,6 +64,7 @@ class Trainer:
 
     def train(self, interrupt: Interrupt, display: TrainingDisplay) -> None:
         """Every epoch that is left."""
+        self.good = self._weights()
         while self.epoch < self.training["epochs"] and not self._out_of_patience():
             started = time.perf_counter() - self.seconds
             self._epoch(interrupt, display)
@@ -76,6 +79,7 @@ class Trainer:
             row |= self._validate()
             self.epoch, self.step, self.seconds, self.totals = self.epoch + 1, 0, 0.0, {}
             self.history.append({"epoch": self.epoch, "seconds": round(time.perf_counter() - started, 3), **row})
+            self.good = self._weights()
             self._keep_best(row["validation_loss"])
             self.save()
             display.end_epoch(self.history[-1])
@@ -95,8 +99,8 @@ class Trainer:
         while self.step < self.n_steps and not interrupt.requested:
             parts = self.take_step(batches[self.step])
             self.totals |= {name: self.totals.get(name, 0.0) + part for name, part in parts.items()}
-            self.unchecked.append(parts)
             self.step += 1
+            self.unchecked.append(Step(self.step, batches[self.step - 1], parts))
             if self.step % _STEPS_PER_CHECK == 0:
                 self._check_finite()
                 means = {name: float(total) / self.step for name, total in self.totals.items()}
@@ -158,7 +162,10 @@ class Trainer:
         past = [row["validation_loss"] for row in self.history[self.best_epoch - 1 : self.best_epoch]]
         if not past or loss < past[0]:
             self.best_epoch = self.epoch
-            self.best = {name: part.detach().clone() for name, part in self.model.state_dict().items()}
+            self.best = self.good
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: part.detach().clone() for name, part in self.model.state_dict().items()}
 
     def _out_of_patience(self) -> bool:
         return bool(self.best_epoch) and self.epoch - self.best_epoch >= self.training["patience"]
@@ -166,20 +173,25 @@ class Trainer:
     def _check_finite(self) -> None:
         """Look at the steps since the last look; the first bad one tells which term failed."""
         if not all(bool(total.isfinite()) for total in self.totals.values()):
-            for parts in self.unchecked:
-                self._refuse_nan(parts)
+            for step in self.unchecked:
+                self._refuse_nan(step.parts, step=step)
         self.unchecked.clear()
 
-    def _refuse_nan(self, parts: dict[str, Tensor], where: str = "") -> None:
-        bad = [name for name, part in parts.items() if not bool(part.isfinite())]
-        if bad:
-            names = [repr(name) for name in bad if name != "loss"] or ["'loss'"]
-            what = f"The term {names[0]}" if len(names) == 1 else f"The terms {', '.join(names)}"
-            kept = f"{self.run} keeps the weights of epoch {self.epoch}. " if self.run and self.epoch else ""
-            raise FloatingPointError(
-                f"{what} became {float(parts[bad[-1]])} {where}in epoch {self.epoch + 1}. {kept}"
-                f"Try a learning rate below {self.training['learning_rate']}."
-            )
+    def _refuse_nan(self, parts: dict[str, Tensor], where: str = "", *, step: Step | None = None) -> None:
+        """Stop, with the last good weights in the model, if a term is not finite."""
+        if not (what := name_failure(parts)):
+            return
+        self.model.load_state_dict(self.good)
+        weights, place, found = f"the weights of epoch {self.epoch}" if self.epoch else "those of the start", "", ""
+        if step is not None:
+            place = f", step {step.number} of {self.n_steps}"
+            x, y = self.x.index_select(0, step.rows), self.y.index_select(0, step.rows)
+            found = blame(step, rows_at_fault(self.model, x, y), weights) + " "
+        kept = f"{self.run} keeps {weights}. " if self.run and self.epoch else ""
+        raise FloatingPointError(
+            f"{what} {where}in epoch {self.epoch + 1}{place}. {found}{kept}"
+            f"Try a learning rate below {self.training['learning_rate']}."
+        )
 
     def save(self) -> None:
         """Write history, weights and then the state, which alone decides where a resumed run goes on."""
