@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +9,7 @@ import pytest
 import cospike as cs
 from cospike import runs
 from cospike.entry import main
-from cospike.evaluation import Evaluation, evaluate, read_evidence, remark
-from cospike.evidence import Evidence
+from cospike.evaluation import evaluate, read_evidence
 from cospike.inspection import N_RESAMPLES, inspect_run
 from cospike.report_figures import RunView
 
@@ -188,17 +186,3 @@ def test_what_is_off_the_data_is_judged_by_all_classes_also_those_not_shown(tmp_
     (codes,) = runs.read_codes(tmp_path / "run", ("test",))
     assert view.data.limit == cs.Plausibility.fit(codes).limit
     assert len(view.data.patterns) == 30
-
-
-def test_a_collapsed_run_is_remarked_on(trained):
-    codes = runs.read_codes(trained.run, ("test",))[0]
-    factors = cs.explain(trained.model, codes)
-
-    def remarked(*kinds):
-        chosen = tuple(replace(factors[0], kind=kind) for kind in kinds)
-        return remark(Evaluation({}, chosen, Evidence({}, {}), codes.class_names))
-
-    assert "1 of 3 is always on, the others never. Train longer" in remarked("always-on", "dead", "dead")
-    assert "0 of 2 are always on" in remarked("dead", "dead")
-    assert remarked("always-on", "always-on") is None  # a VAE
-    assert remarked("always-on", "occasional", "dead") is None

@@ -20,7 +20,6 @@ from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options
 
 if TYPE_CHECKING:
     from cospike.data import Dataset
-    from cospike.evaluation import Evaluation
 
 _Flag = Parameter(negative="")
 _Options = Annotated[Options, Parameter(name="*", consume_multiple=True)]
@@ -74,7 +73,6 @@ def train(
     built = build_objective(objective, options)
     evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
     print_measures({objective: evaluation.metrics})
-    _remark(objective, evaluation)
     with working("writing the report"):
         path = write_report(out)
     print(path)
@@ -113,8 +111,6 @@ def compare(
         dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
     )
     print_measures({name: evaluation.metrics for name, evaluation in evaluations.items()})
-    for name, evaluation in evaluations.items():
-        _remark(name, evaluation)
     *others, last = objectives
     with working("writing the report"):
         path = write_report(out / last, compare=[out / name for name in others])
@@ -270,13 +266,6 @@ def _load(name: str | None, options: Options) -> "Dataset":
     if notice:
         note(notice)
     return dataset
-
-
-def _remark(name: str, evaluation: "Evaluation") -> None:
-    from cospike.evaluation import remark
-
-    if text := remark(evaluation):
-        note(f"cospike: {name}: {text}")
 
 
 def note(text: str) -> None:

@@ -61,19 +61,6 @@ def evaluate(run: str | Path, *, write: bool = True) -> Evaluation:
     return evaluation
 
 
-def remark(evaluation: Evaluation) -> str | None:
-    """What a user should know before reading on: that a run has collapsed, so that its patterns say nothing."""
-    kinds = [factor.kind for factor in evaluation.factors]
-    if "dead" not in kinds or not {"dead", "always-on"} >= set(kinds):
-        return None
-    always = kinds.count("always-on")
-    return (
-        f"no latent tells one sample from another by being on or off: {always} of {len(kinds)} "
-        f"{'is' if always == 1 else 'are'} always on, the others never. Train longer (--epochs), or expect more "
-        "of them to be on (--active-prior)."
-    )
-
-
 def save(run: Path, evaluation: Evaluation) -> None:
     """Write `metrics.json`, `interventions.json` and `factors.csv`."""
     table = format_factors(evaluation.factors, evaluation.class_names, beside=columns_of(evaluation.evidence))

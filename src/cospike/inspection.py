@@ -8,6 +8,7 @@ from typing import Any
 from cospike import runs
 from cospike._errors import InputError
 from cospike.class_views import Score, measure_disentanglement
+from cospike.collapse import warn_of_collapse
 from cospike.evaluation import Evaluation, evaluate
 from cospike.families import Sharing, group_sharing
 from cospike.matching import Stability
@@ -75,12 +76,16 @@ def inspect_run(
         group: names of classes, which may share more than others.
         baseline: the folder of a run that they may share more than, such as plain VSC.
 
+    Warns:
+        TrainingWarning: if the spikes have collapsed (`cospike.collapse`).
+
     Raises:
         InputError: if a folder is no finished run, or of other data; if there are no attributes to hold codes against.
     """
     if baseline is not None and not group:
         raise InputError("'baseline' is what a group of classes is compared with: name the classes with --group.")
     codes = held_out_codes(run)
+    warn_of_collapse(codes, str(run))
     sharing = None
     if group:
         sharing = group_sharing(

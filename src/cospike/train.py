@@ -16,6 +16,7 @@ from cospike._types import UNLABELLED
 from cospike._version import __version__
 from cospike.axes import orthogonal_axes
 from cospike.codes import Codes
+from cospike.collapse import warn_of_collapse
 from cospike.data import Dataset, Split
 from cospike.device import Precision, check_compile, check_precision, default_precision, open_fabric
 from cospike.encoding import check_shape, check_values, encode_dataset
@@ -75,9 +76,13 @@ def fit(
     Returns:
         The history, a row an epoch: terms in nats a sample, before their prices.
 
+    Warns:
+        TrainingWarning: if the spikes have collapsed (`cospike.collapse`), with what to change.
+
     Raises:
         InputError: for data or settings that cannot be trained on; nothing is written then.
-        FloatingPointError: if a term becomes NaN; it is named, and ``out`` keeps the last good weights.
+        FloatingPointError: if a term is not finite any more; it is named, with its step and the training rows in it.
+            ``out`` keeps the last good weights, and so does ``model``.
         KeyboardInterrupt: on Ctrl-C, after the state is saved.
     """
     objective = objective or Objective.class_consistent()
@@ -109,7 +114,8 @@ def fit(
     encode = partial(encode_dataset, model, accelerator=accelerator, progress=progress)
     if objective.needs_labels and model.n_dense:
         _turn(model, data.train, encode)
-    _finish(model, data, run, encode)
+    train = _finish(model, data, run, encode)
+    warn_of_collapse(train, f"{objective.name!r} on {data.name}")
     return trainer.history
 
 
@@ -143,17 +149,18 @@ def _turn(model: SparseVAE, split: Split, encode: Callable[[Split], Codes]) -> N
     model.turn(orthogonal_axes(model, codes.values(codes.active()), codes.labels, model.n_dense))
 
 
-def _finish(model: SparseVAE, data: Dataset, run: Path | None, encode: Callable[[Split], Codes]) -> None:
-    """Give the model its class patterns, and the run what it is read from."""
+def _finish(model: SparseVAE, data: Dataset, run: Path | None, encode: Callable[[Split], Codes]) -> Codes:
+    """Give the model its class patterns, and the run what it is read from; returns the training codes."""
     model.class_names = data.class_names
     train = encode(data.train)
     model.set_class_patterns(train)
     if run is None:
-        return
+        return train
     test = encode(data.test)
     runs.save_tensors(run, "weights.safetensors", model.state_dict())
     runs.save_codes(run, {"test": test, "train": train})
     save_held_out(run, data, test)
+    return train
 
 
 def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 import torch
 
 from cospike import __version__, runs
-from cospike._errors import InputError
+from cospike._errors import InputError, TrainingWarning
 from cospike.benchmark.files import Cell, Row, rounded
 from cospike.benchmark.recipes import CLASSIFIER, Recipe
 from cospike.classifier import accuracy, fit_classifier
@@ -107,7 +108,8 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 def do(job: Job) -> Outcome:
     """Train, or go on training, and measure; a failure is one line, so that the other runs go on."""
     try:
-        with _threads(job.threads):
+        with _threads(job.threads), warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrainingWarning)  # a table of many runs shows which of them collapsed
             data = _load(job.source)
             values = _classify(job, data) if job.config["objective"]["name"] == CLASSIFIER else _fit(job, data)
     except Exception as error:  # torch, disk, memory: one run of hours of others, which its failure must not end
