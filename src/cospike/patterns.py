@@ -53,13 +53,15 @@ class Patterns(NamedTuple):
         shares /= len(labels)
         prior = torch.as_tensor(prior_probs, dtype=active_logits.dtype, device=active_logits.device)
         parts = active_logits, labels, shares, prior
-        split, log_on, log_off = _ClassMeans.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
+        with torch.autocast(active_logits.device.type, enabled=False):
+            split, log_on, log_off = _ClassMeans.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
         return cls(SpikeInformation(*split.unbind()), log_on, log_off, labels, shares)
 
     def equivocation(self, spikes: Tensor) -> Tensor:
         """Of each row."""
-        spikes = spikes.to(self.log_on.dtype)
-        found: Tensor = _Equivocation.apply(*self[1:], spikes)  # type: ignore[no-untyped-call]  # so in torch
+        parts = *self[1:], spikes.to(self.log_on.dtype)
+        with torch.autocast(spikes.device.type, enabled=False):
+            found: Tensor = _Equivocation.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
         return found
 
 
