@@ -117,14 +117,16 @@ def test_a_bad_value_is_found_where_it_is(model, tmp_path, monkeypatch):
     monkeypatch.setattr(encoding, "ROWS_PER_PASS", 40)
     x = rows()
     x[50, 3] = np.nan
-    with pytest.raises(InputError, match=r"The values of rows 40 … 79 of the split must be finite, got NaN"):
+    with pytest.raises(
+        InputError, match=r"values of the split must be finite in float32, got NaN or infinity in row 50\. F"
+    ):
         encode_dataset(model, on_disk(tmp_path, x), accelerator="cpu")
     x[50, 3] = 2
-    with pytest.raises(InputError, match=r"rows 40 … 79 of the split must lie in 0 … 1 .* got .* … 2\. Scale"):
+    with pytest.raises(InputError, match=r"the split must lie in 0 … 1 .* got .* … 2, out of it in row 50\. Scale"):
         encode_dataset(model, on_disk(tmp_path, x), accelerator="cpu")
-    with pytest.raises(InputError, match=r"The values of the split must lie in 0 … 1"):
+    with pytest.raises(InputError, match=r"The values of the split must lie in 0 … 1 .* in row 5\."):
         encode_dataset(model, x[45:55], accelerator="cpu")
-    with pytest.raises(InputError, match="finite, got NaN or infinity"):
+    with pytest.raises(InputError, match=r"finite in float32, got NaN or infinity in rows 0, 1, 2\. .* scale"):
         encode_dataset(model, np.full((3, 12), 1e300), accelerator="cpu")
     wide = SparseVAE((12,), 5, hidden=(8,), likelihood="gaussian")
     assert len(encode_dataset(wide, x, accelerator="cpu")) == 90
@@ -134,9 +136,13 @@ def test_a_bad_value_is_found_where_it_is(model, tmp_path, monkeypatch):
     ("x", "labels", "message"),
     [
         (rows(3).astype(int), None, "'split' of encode_dataset must be floating-point or uint8, got int64. Convert"),
-        (rows(3)[:, :5], None, r"'shape' of SparseVAE must be that of the data, \(5,\), got \(12,\)"),
+        (
+            rows(3)[:, :5],
+            None,
+            r"'split' of encode_dataset must be rows of shape \(12,\), as 'model' was made for, got \(5,\)",
+        ),
         (rows(3)[:0], None, "'split' of encode_dataset must have at least one row, got none"),
-        (np.float32(1)[...], None, "'split' of encode_dataset must have at least one row, got none"),
+        (np.float32(1)[...], None, "'split' of encode_dataset must be an array .*, got a single number"),
         (rows(3), [0, 1], r"'labels' of encode_dataset must be 3 class indices, got int64 of shape \(2,\)"),
         (rows(3), np.ones(3), "'labels' of encode_dataset must be 3 class indices, got float64"),
         (rows(3), [0, -2, 1], "'labels' of encode_dataset must be at least -1 .*, got -2"),

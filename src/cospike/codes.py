@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer, Real
 
+from cospike._arrays import default_names, name_rows, to_array, to_labels
 from cospike._errors import InputError, check_type
 from cospike._types import UNLABELLED, ClassLatent, Labels, SampleLatent, SampleLatentMask
 
@@ -146,20 +147,16 @@ class Codes:
         >>> codes.active().tolist(), codes.class_names
         ([[False, True], [True, False]], ('0', '1'))
         """
-        values = np.asarray(values)
-        if values.ndim != 2 or values.dtype.kind not in "fiub" or not np.isfinite(values).all():
-            raise InputError(
-                "'values' of Codes.from_values must be finite numbers [sample, latent], got "
-                f"{values.dtype} of shape {values.shape}. Give a matrix with a row a sample, without NaN."
-            )
-        labels = np.full(len(values), UNLABELLED) if labels is None else np.asarray(labels)
-        if labels.shape != values.shape[:1] or labels.dtype.kind not in "iu":
-            raise InputError(
-                f"'labels' of Codes.from_values must be {len(values)} class indices, got {labels.dtype} of shape "
-                f"{labels.shape}. np.unique(labels, return_inverse=True) makes names and indices of names."
-            )
-        labels = labels.astype(np.int64)  # an unsigned byte could not say "not known"
-        names = range(int(labels.max(initial=UNLABELLED)) + 1) if class_names is None else class_names
+        of = "Codes.from_values"
+        values = to_array(values, "values", of)
+        if values.ndim != 2 or values.dtype.kind not in "fiub":
+            got, fix = f"{values.dtype} of shape {values.shape}", "Give a matrix with a row a sample."
+            raise InputError(f"'values' of {of} must be numbers [sample, latent], got {got}. {fix}")
+        if (bad := np.flatnonzero(~np.isfinite(values).all(axis=1))).size:
+            got = f"NaN or infinity in {name_rows(bad)}"
+            raise InputError(f"'values' of {of} must be finite, got {got}. Fill or drop them.")
+        labels = np.full(len(values), UNLABELLED) if labels is None else to_labels(labels, len(values), "labels", of)
+        names = default_names(labels, "labels", of) if class_names is None else class_names
         active = np.asarray(values != 0, dtype=float)
         return cls(
             active_probs=active,

@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from cospike._arrays import MAX_UNNAMED, default_names, name_rows, to_array, to_labels
 from cospike._errors import InputError
-from cospike._types import UNLABELLED
 from cospike.choices import unknown_data
 from cospike.idx import read_idx
 from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
@@ -28,8 +28,6 @@ from cospike.synthetic import SPLITS, SYNTHETIC
 
 Array: TypeAlias = np.ndarray | Tensor
 """What a user gives: its shape is checked here, with a message that helps, not by its type."""
-
-_MAX_UNNAMED = 4096  # classes named after their indices: a larger label is most likely no class index
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,37 +179,45 @@ class _Rows(NamedTuple):
 
 def _check_rows(x: Array, y: Array, *, arguments: tuple[str, str], event: tuple[int, ...] | None = None) -> _Rows:
     """Rows and labels as NumPy arrays that make sense together, each row of shape ``event`` if that is known."""
-    rows, labels = (_as_numpy(values, argument) for values, argument in zip((x, y), arguments, strict=True))
+    rows = _as_numpy(x, arguments[0])
     rows = rows[:, None] if rows.ndim == 3 else rows
-    for argument, passes, expected, got, fix in (
-        (0, rows.ndim > 1 and rows.size, "[sample, …], not empty", f"shape {rows.shape}", "Give one row a sample."),
-        (0, rows.dtype == np.uint8 or rows.dtype.kind == "f", "uint8 or floating-point", rows.dtype, "Convert it."),
-        (0, event in (None, rows.shape[1:]), f"rows of shape {event}, as x", rows.shape[1:], "Reshape them."),
-        (1, labels.dtype.kind in "iu", "class indices (integers)", labels.dtype, "See numpy.unique(return_inverse)."),
-        (1, labels.shape == rows.shape[:1], f"{len(rows)} labels", f"shape {labels.shape}", "Give one label a row."),
+    for passes, expected, got, fix in (
+        (rows.ndim > 1 and rows.size, "[sample, …], not empty", f"shape {rows.shape}", "Give one row a sample."),
+        (rows.dtype == np.uint8 or rows.dtype.kind == "f", "uint8 or floating-point", rows.dtype, "Convert it."),
+        (event in (None, rows.shape[1:]), f"rows of shape {event}, as x", rows.shape[1:], "Reshape them."),
     ):
         if not passes:
-            raise _refusal(arguments[argument], expected, got, fix)
+            raise _refusal(arguments[0], expected, got, fix)
+    labels = to_labels(y.cpu().numpy() if isinstance(y, Tensor) else y, len(rows), arguments[1], "from_arrays")
     if rows.dtype != np.uint8:
+        given = rows
         with np.errstate(over="ignore"):  # what is too large for float32 is found below, as infinite
-            rows = np.array(rows, dtype=np.float32)
-        if wrong := int(np.sum(~np.isfinite(rows))):
-            raise _refusal(arguments[0], "finite float32", f"{wrong} NaN or infinite values", "Fill or drop them.")
+            rows = np.array(given, dtype=np.float32)
+        if (wrong := ~np.isfinite(rows).reshape(len(rows), -1).all(axis=1)).any():
+            got = f"NaN or infinity in {name_rows(np.flatnonzero(wrong))}"
+            fix = "Fill or drop them."
+            if np.isfinite(given).all():
+                got, fix = f"what is too large in {name_rows(np.flatnonzero(wrong))}", "Scale it."
+            raise _refusal(arguments[0], "finite float32", got, fix)
     return _Rows(rows, labels)
 
 
 def _check_labels(labels: Sequence[np.ndarray], class_names: Iterable[object] | None) -> tuple[str, ...]:
     """The names of the classes, which must cover every label and differ."""
-    lowest, highest = min(int(part.min()) for part in labels), max(int(part.max()) for part in labels)
-    limit = min(highest + 1, _MAX_UNNAMED, sum(map(len, labels)))
-    names = tuple(map(str, range(limit) if class_names is None else class_names))
+    everywhere = np.concatenate(labels)
+    if class_names is None:
+        return default_names(everywhere, "y", "from_arrays", limit=min(MAX_UNNAMED, len(everywhere)))
+    if not isinstance(class_names, Iterable):
+        got = type(class_names).__name__
+        raise _refusal("class_names", "names of the classes, in a list", got, "Name each class once.")
+    names = tuple(map(str, class_names))
     if len(set(names)) < len(names):
         got = f"{max(names, key=names.count)!r} more than once"
         raise _refusal("class_names", "distinct", got, "Name each class once.")
-    if not UNLABELLED <= lowest <= highest < len(names):
-        expected, got = f"in -1 … {len(names) - 1} (-1: unlabelled)", f"{lowest} … {highest}"
-        fix = "Number the classes from 0, as numpy.unique(return_inverse=True) does, and name each of them."
-        raise _refusal("y", expected, got, fix)
+    if (highest := int(everywhere.max())) >= len(names):
+        fix = "Number the classes from 0, as numpy.unique(labels, return_inverse=True) does, and name each of them."
+        got = f"{everywhere.min()} … {highest}"
+        raise _refusal("y", f"in -1 … {len(names) - 1} (-1: not known)", got, fix)
     return names
 
 
@@ -246,12 +252,16 @@ def _to_split(rows: _Rows) -> Split:
 
 def _as_numpy(values: Array, argument: str) -> np.ndarray:
     if isinstance(values, Tensor):
+        if values.layout != torch.strided or values.is_quantized or values.is_meta:
+            raise _refusal(argument, "a dense tensor of numbers", kind_of(values), "`to_dense()` may help.")
         values = values.detach().cpu()
         return (values.float() if values.is_floating_point() else values).numpy()
-    try:
-        return np.asarray(values)
-    except (TypeError, ValueError):
-        raise _refusal(argument, "an array", f"a ragged {type(values).__name__}", "Make its rows alike.") from None
+    return to_array(values, argument, "from_arrays")
+
+
+def kind_of(tensor: Tensor) -> str:
+    """What a tensor without plain numbers in memory is."""
+    return "one of meta device" if tensor.is_meta else "a quantised one" if tensor.is_quantized else str(tensor.layout)
 
 
 def _load_folder(folder: Path, seed: int) -> Dataset:

@@ -66,7 +66,7 @@ def open_fabric(accelerator: str, precision: Precision, *, of: str = "fit") -> A
     logger.setLevel(logging.ERROR)
     try:
         return Fabric(accelerator=accelerator, devices=1, precision=precision)
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"'accelerator' of {of} must be one that this machine has, got {accelerator!r}: {reason} Try 'cpu'."

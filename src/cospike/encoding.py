@@ -8,17 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cospike._errors import InputError, check_type
+from cospike._arrays import default_names, name_rows, to_array, to_labels
+from cospike._errors import InputError, check_number, check_type
 from cospike._random import private_random_state
 from cospike._types import UNLABELLED, Labels
 from cospike.codes import Codes
-from cospike.data import Array, Split
+from cospike.data import Array, Split, kind_of
 from cospike.device import Precision, check_precision, open_fabric
 from cospike.model import SparseVAE
 from cospike.progress import counting
 
 ROWS_PER_PASS = 2_000
 """Rows of a pass without gradients: enough for the plug-in split, little memory."""
+
+_VALUES = {
+    "bernoulli": (0.0, 1.0, "Bernoulli", "Scale them, or use likelihood='gaussian'."),
+    "gaussian": (-1e12, 1e12, "Gaussian", "Standardise them: their squares must fit in float32, with room to spare."),
+}
+"""By likelihood: the values that it can have, and what to do about others."""
 
 
 @contextmanager
@@ -65,7 +72,11 @@ def encode_dataset(
             is found out as they are read.
     """
     check_precision(precision, "encode_dataset")
+    check_number(seed, "seed", "encode_dataset", whole=True)
+    check_type(model, SparseVAE, "model", "encode_dataset", "a SparseVAE", "`load` of a run folder gives one.")
     rows, y = _rows_of(model, split, labels)
+    known = int(y.max()) < len(model.class_names)
+    names = model.class_names if known else default_names(y, "labels", "encode_dataset")
     fabric = open_fabric(accelerator, precision, of="encode_dataset")
     module = fabric.setup_module(model)
     n = len(rows)
@@ -80,7 +91,7 @@ def encode_dataset(
         for start in range(0, n, ROWS_PER_PASS):
             part = slice(start, min(start + ROWS_PER_PASS, n))
             x = _as_tensor(rows[part])
-            check_values(model, x, "the split" if len(x) == n else f"rows {start} … {part.stop - 1} of the split")
+            check_values(model, x, "the split", first=start)
             x = x.to(fabric.device)
             output = module(x)
             q = output.posterior
@@ -88,13 +99,12 @@ def encode_dataset(
             for kept, values in zip((active_probs, loc, scale, reconstruction), found, strict=True):
                 kept[part] = values.cpu().numpy()
             advance(len(x))
-    n_classes = int(y.max()) + 1
     return Codes(
         active_probs=active_probs,
         slab_loc=loc,
         slab_scale=scale,
         labels=y,
-        class_names=model.class_names if len(model.class_names) >= n_classes else tuple(map(str, range(n_classes))),
+        class_names=names,
         prior_probs=model.prior().active_probs.cpu().numpy(),
         reconstruction=reconstruction,
     )
@@ -102,27 +112,37 @@ def encode_dataset(
 
 def _rows_of(model: SparseVAE, split: Split | Array, labels: Any) -> tuple[Array, Labels]:
     """Samples of the model's shape, where they are, and their labels."""
-    fix = "np.load(path, mmap_mode='r') gives an array of what is too large for the memory."
+    fix = "np.asarray(values) makes one, np.load(path, mmap_mode='r') one of what is too large for the memory."
     check_type(split, (Split, np.ndarray, Tensor), "split", "encode_dataset", "a Split or an array [sample, …]", fix)
     rows: Array = split.x if isinstance(split, Split) else split
     if isinstance(split, Split):
         if labels is not None:
             raise _refusal("labels", "left out where the samples are a Split", type(labels).__name__, "It has its own.")
         labels = split.y.numpy()
-    elif rows.ndim == 3 == len(model.shape) and model.shape[0] == 1:
-        rows = rows[:, None]
+    else:
+        rows = _plain(rows)
+        rows = rows[:, None] if rows.ndim == 3 == len(model.shape) and model.shape[0] == 1 else rows
     if not (rows.is_floating_point() if isinstance(rows, Tensor) else rows.dtype.kind == "f") and not _is_grey(rows):
         raise _refusal("split", "floating-point or uint8", rows.dtype, "Convert it.")
-    if not rows.ndim or not len(rows):
+    if not rows.ndim:
+        raise _refusal("split", "an array [sample, …]", "a single number", "Give one row a sample.")
+    if not len(rows):
         raise InputError("'split' of encode_dataset must have at least one row, got none.")
-    check_shape(model, tuple(rows.shape[1:]))
-    y = np.full(len(rows), UNLABELLED) if labels is None else np.asarray(labels)
-    if y.shape != (len(rows),) or y.dtype.kind not in "iu":
-        got, fix = f"{y.dtype} of shape {y.shape}", "Give one whole number a row, or leave them out."
-        raise _refusal("labels", f"{len(rows)} class indices", got, fix)
-    if (lowest := int(y.min())) < UNLABELLED:
-        raise _refusal("labels", "at least -1 (-1: not known)", lowest, "Number the classes from 0.")
-    return rows, y.astype(np.int64, copy=False)
+    if (shape := tuple(rows.shape[1:])) != model.shape:
+        fix = "Reshape them, or take the model of these samples."
+        raise _refusal("split", f"rows of shape {model.shape}, as 'model' was made for", shape, fix)
+    if labels is None:
+        return rows, np.full(len(rows), UNLABELLED)
+    return rows, to_labels(labels, len(rows), "labels", "encode_dataset")
+
+
+def _plain(rows: Array) -> Array:
+    """Where it is, without what NumPy or torch may have beside numbers: a mask, or no memory."""
+    if not isinstance(rows, Tensor):  # a view of what is mapped from disk
+        return to_array(rows, "split", "encode_dataset") if isinstance(rows, np.ma.MaskedArray) else rows
+    if rows.layout != torch.strided or rows.is_quantized or rows.is_meta:
+        raise _refusal("split", "a dense tensor of numbers", kind_of(rows), "`to_dense()` may help.")
+    return rows
 
 
 def _is_grey(rows: Array) -> bool:
@@ -149,13 +169,19 @@ def check_shape(model: SparseVAE, shape: tuple[int, ...]) -> None:
         raise InputError(f"'shape' of SparseVAE must be that of the data, {shape}, got {model.shape}.")
 
 
-def check_values(model: SparseVAE, x: Tensor, name: str) -> None:
-    """Refuse values that the model's likelihood cannot have; ``name`` says whose they are."""
+def check_values(model: SparseVAE, x: Tensor, name: str, *, first: int = 0) -> None:
+    """Refuse values that the model's likelihood cannot have: those of ``name``, whose rows count from ``first``."""
     low, high = x.aminmax()
     if not (low.isfinite() and high.isfinite()):
-        raise InputError(f"The values of {name} must be finite, got NaN or infinity. Fill or drop those rows first.")
-    if model.settings["likelihood"] == "bernoulli" and (low < 0 or high > 1):
+        bad = (~x.isfinite()).flatten(1).any(1).nonzero().squeeze(1) + first
         raise InputError(
-            f"The values of {name} must lie in 0 … 1 for a Bernoulli likelihood, got {low:.4g} … {high:.4g}. "
-            "Scale them, or use likelihood='gaussian'."
+            f"The values of {name} must be finite in float32, got NaN or infinity in {name_rows(bad.tolist())}. "
+            "Fill or drop them, and scale what is too large."
+        )
+    lowest, highest, likelihood, fix = _VALUES[model.settings["likelihood"]]
+    if low < lowest or high > highest:
+        bad = ((x < lowest) | (x > highest)).flatten(1).any(1).nonzero().squeeze(1) + first
+        raise InputError(
+            f"The values of {name} must lie in {lowest:g} … {highest:g} for a {likelihood} likelihood, got "
+            f"{low:.4g} … {high:.4g}, out of it in {name_rows(bad.tolist())}. {fix}"
         )

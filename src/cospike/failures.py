@@ -7,12 +7,11 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from cospike._arrays import name_rows
 from cospike._random import private_random_state
 from cospike.encoding import evaluating
 from cospike.model import SparseVAE
 from cospike.spike_slab import slab_kl
-
-_N_NAMED = 5  # rows
 
 
 class Step(NamedTuple):
@@ -37,16 +36,6 @@ def name_failure(parts: Mapping[str, Tensor]) -> str:
     return f"{what} became {float(parts[bad[-1]])}"
 
 
-def name_rows(rows: Int[Tensor, " row"]) -> str:
-    """The first few rows, and how many more there are.
-
-    >>> name_rows(torch.arange(3)), name_rows(torch.arange(20))
-    ('0, 1, 2', '0, 1, 2, 3, 4 and 15 more')
-    """
-    named, n_more = ", ".join(map(str, rows[:_N_NAMED].tolist())), len(rows) - _N_NAMED
-    return f"{named} and {n_more} more" if n_more > 0 else named
-
-
 @torch.no_grad()
 def rows_at_fault(model: SparseVAE, x: Tensor, labels: Int[Tensor, " batch"]) -> Bool[Tensor, " batch"]:
     """Which rows alone, whatever the others of the batch, have something that is not finite with these weights."""
@@ -60,8 +49,7 @@ def rows_at_fault(model: SparseVAE, x: Tensor, labels: Int[Tensor, " batch"]) ->
 
 def blame(step: Step, at_fault: Bool[Tensor, " batch"], weights: str) -> str:
     """Where a step failed, and whether it is for its rows or for its weights."""
-    if alone := int(at_fault.sum()):
-        named = f"row{'s' * (alone > 1)} {name_rows(step.rows[at_fault])} alone: look at the values there."
-    else:
-        named = "none of them alone is to blame."
-    return f"Training rows {name_rows(step.rows)} were in that step. With {weights}, {named}"
+    named = "none of them alone is to blame."
+    if at_fault.any():
+        named = f"{name_rows(step.rows[at_fault].tolist())} alone: look at the values there."
+    return f"Training {name_rows(step.rows.tolist())} were in that step. With {weights}, {named}"

@@ -9,12 +9,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from cospike._errors import InputError, did_you_mean
+from cospike._errors import InputError
 from cospike.codes import Codes
 from cospike.decoders import Decoder, LikelihoodName, conv_mirror, mlp_mirror
 from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.encoders import Encoder, conv_trunk, mlp_trunk
 from cospike.priors import ClassPrior, FixedPrior, PseudoInputPrior, default_active_prior, default_n_dense
+from cospike.settings import check_model_settings, sizes, whole
 from cospike.spike_slab import Spikes, SpikeSlab
 
 NetworkName: TypeAlias = Literal["mlp", "conv"]
@@ -85,14 +86,14 @@ class SparseVAE(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.shape = tuple(shape)
+        self.shape, n_latents = sizes(shape, "shape"), whole(n_latents, "n_latents")
         active_prior = default_active_prior(self.shape) if active_prior is None else active_prior
         n_dense = default_n_dense(self.shape, n_latents) if n_dense is None else n_dense
         self.settings: dict[str, Any] = {
             "shape": list(self.shape),
             "n_latents": n_latents,
             "network": network,
-            "hidden": list(hidden),
+            "hidden": list(sizes(hidden, "hidden")),
             "likelihood": likelihood,
             "active_prior": active_prior,
             "n_dense": n_dense,
@@ -102,13 +103,14 @@ class SparseVAE(nn.Module):
             "seed": seed,
         }
         self.class_names: tuple[str, ...] = ()
-        _check(self.settings)
+        choices = {"network": NetworkName, "likelihood": LikelihoodName, "prior": PriorName}
+        check_model_settings(self.settings, {name: get_args(known) for name, known in choices.items()})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             trunk, mirror = (mlp_trunk, mlp_mirror) if network == "mlp" else (conv_trunk, conv_mirror)
             self.prior = FixedPrior(n_latents, active_prior, n_dense=n_dense)
-            self.encoder = Encoder(*trunk(self.shape, hidden), n_latents, n_dense=n_dense)
-            self.decoder = Decoder(mirror(self.shape, hidden, n_latents), self.shape, likelihood)
+            self.encoder = Encoder(*trunk(self.shape, self.settings["hidden"]), n_latents, n_dense=n_dense)
+            self.decoder = Decoder(mirror(self.shape, self.settings["hidden"], n_latents), self.shape, likelihood)
             self.conditional_prior: nn.Module | None = None
             if prior == "per-class":
                 self.conditional_prior = ClassPrior(n_latents, n_classes or 0, n_dense=n_dense)
@@ -268,32 +270,3 @@ class SparseVAE(nn.Module):
         self.pattern_scale = buffer((second - loc**2.0).clip(1e-12) ** 0.5, prior.scale)
         self.pattern_counts = torch.as_tensor(codes.class_counts(), dtype=torch.float32, device=self.device)
         self.class_names = codes.class_names
-
-
-def _check(settings: dict[str, Any]) -> None:
-    """Refuse settings that make no model, with the reason."""
-    choices = {"network": NetworkName, "likelihood": LikelihoodName, "prior": PriorName}
-    for name, known in ((name, get_args(choice)) for name, choice in choices.items()):
-        if settings[name] not in known:
-            raise InputError(
-                f"Unknown {name} {settings[name]!r} of SparseVAE. {did_you_mean(str(settings[name]), known)}"
-            )
-    for name in ("shape", "hidden"):
-        if any(size < 1 for size in settings[name]):
-            raise InputError(f"'{name}' of SparseVAE must be positive numbers, got {settings[name]}.")
-    if settings["n_latents"] < 1:
-        raise InputError(f"'n_latents' of SparseVAE must be at least 1, got {settings['n_latents']}.")
-    if not 0 <= settings["n_dense"] <= settings["n_latents"]:
-        raise InputError(
-            f"'n_dense' of SparseVAE must lie in 0 … n_latents = {settings['n_latents']}, got {settings['n_dense']}."
-        )
-    needed = {"per-class": "n_classes", "pseudo-inputs": "n_pseudo_inputs"}.get(settings["prior"])
-    if needed and (settings[needed] or 0) < 1:
-        raise InputError(
-            f"'{needed}' of SparseVAE must be at least 1 for the prior {settings['prior']!r}, got {settings[needed]}."
-        )
-    if settings["network"] == "conv" and len(settings["shape"]) != 3:
-        raise InputError(
-            f"'network' of SparseVAE must be 'mlp' for observations of shape {settings['shape']}: "
-            "'conv' needs (channels, height, width)."
-        )

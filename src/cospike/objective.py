@@ -32,6 +32,7 @@ from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.information import equivocation, pairwise_js, prior_information, spike_parts
 from cospike.model import Output
 from cospike.schedule import Schedule
+from cospike.settings import check_prices
 from cospike.spike_slab import Spikes, check_spikes, slab_kl
 
 
@@ -89,12 +90,8 @@ class Objective:
 
     def __post_init__(self) -> None:
         """Refuse prices under which the objective has no minimum."""
-        for name in ("slab", "within", "between", "equivocation", "sparsity", "sharing", "pairwise"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(
-                    f"'{name}' of Objective must be a finite price of at least 0, got {getattr(self, name)}. "
-                    "A negative price is unstable: the term can be lowered without end."
-                )
+        prices = ("slab", "within", "between", "equivocation", "sparsity", "sharing", "pairwise")
+        check_prices(self, prices, ("early_prior", "early_dense"), ("sharpness", "warm_up", "slab_warm_up"))
         if self.sharing > 1:
             raise InputError(f"'sharing' of Objective must lie in 0 … 1, got {self.sharing}.")
         if not 0 < self.early_prior < 1 or not 0 <= self.early_dense <= 1:
@@ -170,7 +167,7 @@ class Objective:
         300.0
         """
         if name not in PRESETS:
-            raise InputError(f"Unknown objective {name!r}. {did_you_mean(name, PRESETS)}")
+            raise InputError(f"Unknown objective {name!r}. {did_you_mean(str(name), PRESETS)}")
         for setting in settings:
             owners = [other for other in PRESETS if setting in signature(PRESETS[other]).parameters]
             if name not in owners:

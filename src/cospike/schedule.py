@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from cospike._errors import InputError
+from cospike._errors import InputError, check_number
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         """Check that the line ends within training."""
+        for name in ("start", "end", "begin", "until"):
+            check_number(getattr(self, name), name, "Schedule")
         if not math.isfinite(self.start + self.end):
             raise InputError(f"'start' and 'end' of Schedule must be finite, got {self.start} and {self.end}.")
         if not 0 <= self.begin <= self.until <= 1:

@@ -217,7 +217,7 @@ class _SlabKL(torch.autograd.Function):
 def check_spikes(spikes: str, of: str) -> None:
     """Refuse what is no way through a spike, in the name of the callable that was given it."""
     if spikes not in get_args(Spikes):
-        raise InputError(f"Unknown spikes {spikes!r} of {of}. {did_you_mean(spikes, get_args(Spikes))}")
+        raise InputError(f"Unknown spikes {spikes!r} of {of}. {did_you_mean(str(spikes), get_args(Spikes))}")
 
 
 def spike_kl(q: SpikeSlab, p: SpikeSlab) -> Float[Tensor, "*shape"]:

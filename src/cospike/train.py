@@ -1,7 +1,7 @@
 """`fit`: a training from its settings to what it leaves in a run folder."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cospike import runs
-from cospike._errors import InputError
+from cospike._errors import InputError, check_number, check_type
 from cospike._random import private_random_state
 from cospike._types import UNLABELLED
 from cospike._version import __version__
@@ -85,7 +85,8 @@ def fit(
             ``out`` keeps the last good weights, and so does ``model``.
         KeyboardInterrupt: on Ctrl-C, after the state is saved.
     """
-    objective = objective or Objective.class_consistent()
+    objective = Objective.class_consistent() if objective is None else objective
+    _check_types(model, data, objective, (epochs, batch_size, patience, learning_rate), seed, out)
     run = Path(out) if out is not None else None
     begun = runs.recorded_training(run) if resume and run else {}
     precision = precision or begun.get("precision") or default_precision(model, accelerator)
@@ -198,13 +199,29 @@ def check_objective(model: SparseVAE, data: Dataset, objective: Objective) -> No
         )
 
 
+def _check_types(
+    model: object, data: object, objective: object, numbers: Sequence[object], seed: object, out: object
+) -> None:
+    """Refuse what is of a wrong type, before anything is computed from it."""
+    check_type(model, SparseVAE, "model", "fit", "a SparseVAE", "SparseVAE(data.shape) is one.")
+    fix = "`from_arrays(x, y)` and `load_dataset(name)` make one."
+    check_type(data, Dataset, "data", "fit", "a Dataset", fix)
+    check_type(objective, Objective, "objective", "fit", "an Objective", "Objective.preset(name) is one.")
+    for name, value in zip(("epochs", "batch_size", "patience", "learning_rate"), numbers, strict=True):
+        if value is not None:
+            check_number(value, name, "fit", whole=name != "learning_rate")
+    check_number(seed, "seed", "fit", whole=True)
+    if out is not None:
+        check_type(out, (str, Path), "out", "fit", "the path of a folder", "Leave it out to write nothing.")
+
+
 def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> None:
     """Refuse what cannot be trained on, with the reason, before anything is written."""
     for name in ("epochs", "batch_size", "patience"):
         if training[name] is not None and training[name] < 1:
             raise InputError(f"'{name}' of fit must be at least 1, got {training[name]}.")
-    if training["seed"] < 0:
-        raise InputError(f"'seed' of fit must be at least 0, got {training['seed']}.")
+    if not 0 <= training["seed"] < 2**63:
+        raise InputError(f"'seed' of fit must lie in 0 … 2**63 - 1, got {training['seed']}.")
     if not 0 < training["learning_rate"] < float("inf"):
         raise InputError(f"'learning_rate' of fit must be above 0, got {training['learning_rate']}.")
     if training["batch_size"] > len(data.train):

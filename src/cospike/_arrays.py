@@ -1,0 +1,110 @@
+"""What a user gives as an array or as labels: made one of NumPy, or refused in one line that says how to make it one.
+
+Nothing is guessed: what is masked is neither filled nor dropped, and labels that are no whole numbers are not numbered.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cospike._errors import InputError
+from cospike._types import UNLABELLED, Labels
+
+MAX_UNNAMED = 10_000
+"""Classes named after their indices: a larger label is most likely no class index."""
+
+_N_NAMED = 5  # rows in a message
+
+
+def to_array(values: Any, argument: str, of: str, *, each: str = "row") -> np.ndarray:
+    """An array of NumPy, from one, from nested lists, or from what converts itself, such as a table of pandas.
+
+    Args:
+        values: what was given.
+        argument: as what.
+        of: to what.
+        each: what a sample has one of.
+
+    Raises:
+        InputError: if it is sparse, masked, ragged, or no array at all.
+
+    >>> to_array([[1.0], [2.0, 3.0]], "x", "from_arrays")
+    Traceback (most recent call last):
+    cospike._errors.InputError: 'x' of from_arrays must be an array, got a ragged list. Make its rows alike.
+    """
+    kind = type(values).__name__
+    if hasattr(values, "tocsr"):
+        raise InputError(f"'{argument}' of {of} must be a dense array, got {kind}. Its `toarray()` is one.")
+    if isinstance(values, np.ma.MaskedArray):
+        if np.ma.is_masked(values):
+            got = f"{int(np.sum(np.ma.getmask(values)))} masked values"
+            raise InputError(
+                f"'{argument}' of {of} must have no masked values, got {got}. Fill or drop them, or their rows."
+            )
+        values = values.data
+    if values is None or isinstance(values, str | bytes | dict | set):
+        got = "None" if values is None else kind
+        raise InputError(f"'{argument}' of {of} must be an array, got {got}. Give one {each} a sample.")
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError):
+        fix = "Make its rows alike."
+        raise InputError(f"'{argument}' of {of} must be an array, got a ragged {kind}. {fix}") from None
+
+
+def to_labels(values: Any, n_rows: int, argument: str, of: str) -> Labels:
+    """Class indices, one of each of ``n_rows``, −1 where the class is not known.
+
+    Raises:
+        InputError: if they are anything else, with what makes indices of them.
+    """
+    labels = to_array(values, argument, of, each="label")
+    if labels.dtype.kind not in "iu" or labels.shape != (n_rows,):
+        shape = labels.shape
+        got = f"{labels.dtype} of shape {shape}"
+        if labels.ndim == 2 and shape[0] == n_rows and shape[1] > 1:
+            fix = "Of one-hot rows, `labels.argmax(1)` are indices."
+        elif labels.ndim == 2 and shape == (n_rows, 1):
+            fix = "`labels[:, 0]` has no second axis."
+        elif shape != (n_rows,):
+            fix = "Give one label a row."
+        elif labels.dtype.kind == "b" or (labels.dtype.kind == "f" and (labels == np.round(labels)).all()):
+            fix = "`labels.astype(int)` makes whole numbers of them."
+        else:
+            fix = "`names, labels = numpy.unique(labels, return_inverse=True)` makes names and indices of names."
+        raise InputError(f"'{argument}' of {of} must be {n_rows} class indices, got {got}. {fix}")
+    if n_rows and int(labels.min()) < UNLABELLED:
+        raise InputError(
+            f"'{argument}' of {of} must be at least -1 (-1: not known), got {int(labels.min())}. Number the classes "
+            "from 0."
+        )
+    if n_rows and (highest := int(labels.max())) >= 2**63:
+        raise InputError(
+            f"'{argument}' of {of} must be class indices, got {highest}. -1 says that a class is not known."
+        )
+    return labels.astype(np.int64, copy=False)
+
+
+def default_names(labels: Labels, argument: str, of: str, *, limit: int = MAX_UNNAMED) -> tuple[str, ...]:
+    """The indices up to the largest as names.
+
+    Raises:
+        InputError: if they are ``limit`` or more, so that the labels are most likely no class indices.
+    """
+    if (highest := int(labels.max(initial=UNLABELLED))) >= limit:
+        raise InputError(
+            f"'{argument}' of {of} must be below {limit:,} where classes have no names, got {highest}. Number the "
+            "classes from 0, as numpy.unique(labels, return_inverse=True) does, and name each of them."
+        )
+    return tuple(map(str, range(highest + 1)))
+
+
+def name_rows(rows: Sequence[int] | np.ndarray) -> str:
+    """The first few rows, and how many more there are.
+
+    >>> name_rows([7]), name_rows([7, 9]), name_rows(range(20))
+    ('row 7', 'rows 7, 9', 'rows 0, 1, 2, 3, 4 and 15 more')
+    """
+    named, n_more = ", ".join(str(int(row)) for row in rows[:_N_NAMED]), len(rows) - _N_NAMED
+    return f"row{'s' * (len(rows) > 1)} {named}{f' and {n_more} more' if n_more > 0 else ''}"
