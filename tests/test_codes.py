@@ -38,7 +38,7 @@ def test_what_is_not_finite_is_refused(name, bad):
 def test_what_is_no_probability_or_no_width_is_refused(name, bad):
     values = parts()[name].copy()
     values.flat[2] = bad
-    with pytest.raises(InputError, match="must lie in 0 … 1 and 'slab_scale' above 0"):
+    with pytest.raises(InputError, match=f"'{name}' of Codes must lie in "):
         Codes(**parts(**{name: values}))
 
 

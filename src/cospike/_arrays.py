@@ -34,6 +34,8 @@ def to_array(values: Any, argument: str, of: str, *, each: str = "row") -> np.nd
     cospike._errors.InputError: 'x' of from_arrays must be an array, got a ragged list. Make its rows alike.
     """
     kind = type(values).__name__
+    if hasattr(values, "detach"):
+        values = _of_torch(values, argument, of)
     if hasattr(values, "tocsr"):
         raise InputError(f"'{argument}' of {of} must be a dense array, got {kind}. Its `toarray()` is one.")
     if isinstance(values, np.ma.MaskedArray):
@@ -51,6 +53,22 @@ def to_array(values: Any, argument: str, of: str, *, each: str = "row") -> np.nd
     except (TypeError, ValueError, RuntimeError):
         fix = "Make its rows alike."
         raise InputError(f"'{argument}' of {of} must be an array, got a ragged {kind}. {fix}") from None
+
+
+def check_tensor(tensor: Any, argument: str, of: str) -> None:
+    """Refuse a tensor of torch that has no plain numbers in memory."""
+    dense = str(tensor.layout) == "torch.strided"
+    if not dense or tensor.is_quantized or tensor.is_meta:
+        got = "one of meta device" if tensor.is_meta else "a quantised one" if tensor.is_quantized else tensor.layout
+        fix = "Give its values." if dense else "Its `to_dense()` is one."
+        raise InputError(f"'{argument}' of {of} must be a dense tensor of numbers, got {got}. {fix}")
+
+
+def _of_torch(tensor: Any, argument: str, of: str) -> np.ndarray:
+    """Its numbers, those of half a precision as float32; torch is not loaded for it."""
+    check_tensor(tensor, argument, of)
+    tensor = tensor.detach().cpu()
+    return np.asarray((tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy())
 
 
 def to_labels(values: Any, n_rows: int, argument: str, of: str) -> Labels:

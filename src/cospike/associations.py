@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Shaped
 from scipy.stats import false_discovery_control, rankdata
 from scipy.stats import t as student
 
+from cospike._arrays import to_array
 from cospike._errors import InputError, check_number, check_type
 from cospike.codes import ACTIVE_THRESHOLD, Codes, check_codes
 
@@ -113,7 +114,7 @@ def check_attributes(
     """
     check_codes(codes, of)
     check_type(attributes, Mapping, "attributes", of, "numbers by name", 'Give {"name": array}.')
-    checked = {name: np.asarray(values) for name, values in attributes.items()}
+    checked = {name: to_array(values, f"attributes[{name!r}]", of) for name, values in attributes.items()}
     for name, values in checked.items():
         if values.shape != (len(codes),) or values.dtype.kind not in "fiub":
             raise InputError(

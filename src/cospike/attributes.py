@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 from jaxtyping import Real
 
+from cospike._arrays import to_array
 from cospike._errors import InputError, check_number, check_type
 from cospike._files import format_arrays, parse_arrays, write_atomic
 from cospike.morphology import Attributes, Images, measure_clothes, measure_strokes
@@ -128,12 +129,10 @@ def measure_attributes(
 
 def _numbers(x: object) -> Real[np.ndarray, "..."]:
     """As an array, which a list of images or rows may be."""
-    try:
-        found = np.asarray(x)
-    except ValueError:  # rows of several lengths
-        found = np.empty(0, dtype=object)
+    found = to_array(x, "x", _NAME)
     if found.dtype.kind not in "fiub":
-        raise _refusal("x", "images or rows of numbers", type(x).__name__, "Give an array with a row a sample.")
+        got = f"{found.dtype} of shape {found.shape}"
+        raise _refusal("x", "images or rows of numbers", got, "Give an array with a row a sample.")
     return found
 
 

@@ -16,12 +16,13 @@ from cyclopts import App, Parameter
 from cospike._errors import InputError
 from cospike._version import __version__
 from cospike.choices import check_data, check_runs
-from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options
+from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options, whole
 
 if TYPE_CHECKING:
     from cospike.data import Dataset
 
 _Flag = Parameter(negative="")
+_Whole = Annotated[int, Parameter(converter=whole)]
 _Options = Annotated[Options, Parameter(name="*", consume_multiple=True)]
 
 app = App(
@@ -122,10 +123,10 @@ def benchmark(
     *data: str,
     out: Path,
     models: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=(1, None), negative="")] = None,
-    seeds: int | None = None,
-    epochs: int | None = None,
+    seeds: _Whole | None = None,
+    epochs: _Whole | None = None,
     quick: Annotated[bool, _Flag] = False,
-    jobs: int | None = None,
+    jobs: _Whole | None = None,
     keep_runs: Annotated[bool, _Flag] = False,
 ) -> None:
     """Train MODELS on every DATA set with several seeds; write a table with intervals, a page and figures.

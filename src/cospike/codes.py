@@ -1,6 +1,6 @@
 """`Codes`: what a model says about a whole data set, as arrays. Left of it is torch, right of it is NumPy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
@@ -13,6 +13,13 @@ from cospike._errors import InputError, check_type
 from cospike._types import UNLABELLED, ClassLatent, Labels, SampleLatent, SampleLatentMask
 
 ACTIVE_THRESHOLD = 0.5
+
+_RANGES = {
+    "active_probs": (0.0, 1.0, "They are probabilities."),
+    "prior_probs": (0.0, 1.0, "They are probabilities."),
+    "slab_scale": (1e-30, 1e15, "They are standard deviations, whose squares float32 must hold."),
+    "slab_loc": (-1e15, 1e15, "Scale them: float32 must hold their squares."),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,20 +56,14 @@ class Codes:
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
+        _check_part("active_probs", self.active_probs, None)
         shape = self.active_probs.shape
-        expected = {"active_probs": shape, "slab_loc": shape, "slab_scale": shape, "labels": shape[:1]}
+        expected = {"slab_loc": shape, "slab_scale": shape, "labels": shape[:1]}
         expected |= {"prior_probs": shape[1:], "reconstruction": shape[:1]}
         for name, size in expected.items():
-            part = getattr(self, name)
-            if part is None and name == "reconstruction":
-                continue
-            if len(shape) != 2 or part.shape != size:
-                raise InputError(f"'{name}' of Codes must have shape {size} to match active_probs, got {part.shape}.")
-            if part.size and not np.isfinite([part.min(), part.max()]).all():  # a mask would be as large as a code
-                raise InputError(f"'{name}' of Codes must be finite, got NaN or infinity. Did the training diverge?")
-        probs, scale = self.active_probs, self.slab_scale
-        if probs.size and not (probs.min() >= 0 and probs.max() <= 1 and scale.min() > 0):
-            raise InputError("'active_probs' of Codes must lie in 0 … 1 and 'slab_scale' above 0.")
+            if (part := getattr(self, name)) is not None or name != "reconstruction":
+                _check_part(name, part, size)
+        check_type(self.class_names, Iterable, "class_names", "Codes", "names in a tuple", "Name each class once.")
         if not np.issubdtype(self.labels.dtype, np.integer):
             raise InputError(f"'labels' of Codes must be integers, got {self.labels.dtype}.")
         if len(self.labels) and not UNLABELLED <= self.labels.min() <= self.labels.max() < len(self.class_names):
@@ -157,6 +158,7 @@ class Codes:
             raise InputError(f"'values' of {of} must be finite, got {got}. Fill or drop them.")
         labels = np.full(len(values), UNLABELLED) if labels is None else to_labels(labels, len(values), "labels", of)
         names = default_names(labels, "labels", of) if class_names is None else class_names
+        check_type(names, Iterable, "class_names", of, "names of the classes, in a list", "Name each class once.")
         active = np.asarray(values != 0, dtype=float)
         return cls(
             active_probs=active,
@@ -172,6 +174,26 @@ class Codes:
         """The inverse of `to_arrays`."""
         parts: dict[str, Any] = {**arrays, "class_names": tuple(map(str, arrays["class_names"]))}
         return cls(**parts)
+
+
+def _check_part(name: str, part: Any, size: tuple[int, ...] | None) -> None:
+    """Refuse what is no array of plain numbers of the shape ``size`` (a matrix, if that is not known) in its range."""
+    check_type(part, np.ndarray, name, "Codes", "an array", "np.asarray makes one; see also Codes.from_values.")
+    if part.dtype.kind not in "fiub" or isinstance(part, np.ma.MaskedArray):
+        got = "a masked array" if isinstance(part, np.ma.MaskedArray) else str(part.dtype)
+        raise InputError(f"'{name}' of Codes must be plain numbers, got {got}. Fill or convert them.")
+    if size is None and part.ndim != 2:
+        raise InputError(f"'{name}' of Codes must be [sample, latent], got shape {part.shape}.")
+    if size not in (None, part.shape):
+        raise InputError(f"'{name}' of Codes must have shape {size} to match active_probs, got {part.shape}.")
+    if not part.size:
+        return
+    low, high = float(part.min()), float(part.max())  # a mask would be as large as a code
+    if not np.isfinite([low, high]).all():
+        raise InputError(f"'{name}' of Codes must be finite, got NaN or infinity. Did the training diverge?")
+    lowest, highest, fix = _RANGES.get(name, (-np.inf, np.inf, ""))
+    if not lowest <= low <= high <= highest:
+        raise InputError(f"'{name}' of Codes must lie in {lowest:g} … {highest:g}, got {low:.4g} … {high:.4g}. {fix}")
 
 
 def check_codes(codes: object, of: str, argument: str = "codes") -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from cospike._arrays import MAX_UNNAMED, default_names, name_rows, to_array, to_labels
 from cospike._errors import InputError
-from cospike.choices import unknown_data
+from cospike.choices import is_folder, unknown_data
 from cospike.idx import read_idx
 from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
 from cospike.splits import deal
@@ -114,8 +114,8 @@ def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
 
         digits = load_digits()  # 1,797 images of 8 × 8 with grey levels 0 … 16
         return from_arrays(digits.images / 16, digits.target, name="digits", seed=seed)
-    if isinstance(name_or_folder, str | Path) and (folder := Path(name_or_folder).expanduser()).is_dir():
-        return _load_folder(folder, seed)
+    if isinstance(name_or_folder, str | Path) and is_folder(name_or_folder):
+        return _load_folder(Path(name_or_folder).expanduser(), seed)
     raise unknown_data(str(name_or_folder))
 
 
@@ -179,7 +179,7 @@ class _Rows(NamedTuple):
 
 def _check_rows(x: Array, y: Array, *, arguments: tuple[str, str], event: tuple[int, ...] | None = None) -> _Rows:
     """Rows and labels as NumPy arrays that make sense together, each row of shape ``event`` if that is known."""
-    rows = _as_numpy(x, arguments[0])
+    rows = to_array(x, arguments[0], "from_arrays")
     rows = rows[:, None] if rows.ndim == 3 else rows
     for passes, expected, got, fix in (
         (rows.ndim > 1 and rows.size, "[sample, …], not empty", f"shape {rows.shape}", "Give one row a sample."),
@@ -188,7 +188,7 @@ def _check_rows(x: Array, y: Array, *, arguments: tuple[str, str], event: tuple[
     ):
         if not passes:
             raise _refusal(arguments[0], expected, got, fix)
-    labels = to_labels(y.cpu().numpy() if isinstance(y, Tensor) else y, len(rows), arguments[1], "from_arrays")
+    labels = to_labels(y, len(rows), arguments[1], "from_arrays")
     if rows.dtype != np.uint8:
         given = rows
         with np.errstate(over="ignore"):  # what is too large for float32 is found below, as infinite
@@ -248,20 +248,6 @@ def _to_split(rows: _Rows) -> Split:
     """The tensors of a split, which share no memory with what the user gave."""
     x = np.divide(rows.x, np.float32(255)) if rows.x.dtype == np.uint8 else rows.x
     return Split(x=torch.from_numpy(x), y=torch.from_numpy(rows.y.astype(np.int64)))
-
-
-def _as_numpy(values: Array, argument: str) -> np.ndarray:
-    if isinstance(values, Tensor):
-        if values.layout != torch.strided or values.is_quantized or values.is_meta:
-            raise _refusal(argument, "a dense tensor of numbers", kind_of(values), "`to_dense()` may help.")
-        values = values.detach().cpu()
-        return (values.float() if values.is_floating_point() else values).numpy()
-    return to_array(values, argument, "from_arrays")
-
-
-def kind_of(tensor: Tensor) -> str:
-    """What a tensor without plain numbers in memory is."""
-    return "one of meta device" if tensor.is_meta else "a quantised one" if tensor.is_quantized else str(tensor.layout)
 
 
 def _load_folder(folder: Path, seed: int) -> Dataset:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cospike._arrays import default_names, name_rows, to_array, to_labels
+from cospike._arrays import check_tensor, default_names, name_rows, to_array, to_labels
 from cospike._errors import InputError, check_number, check_type
 from cospike._random import private_random_state
 from cospike._types import UNLABELLED, Labels
 from cospike.codes import Codes
-from cospike.data import Array, Split, kind_of
+from cospike.data import Array, Split
 from cospike.device import Precision, check_precision, open_fabric
 from cospike.model import SparseVAE
 from cospike.progress import counting
@@ -140,8 +140,7 @@ def _plain(rows: Array) -> Array:
     """Where it is, without what NumPy or torch may have beside numbers: a mask, or no memory."""
     if not isinstance(rows, Tensor):  # a view of what is mapped from disk
         return to_array(rows, "split", "encode_dataset") if isinstance(rows, np.ma.MaskedArray) else rows
-    if rows.layout != torch.strided or rows.is_quantized or rows.is_meta:
-        raise _refusal("split", "a dense tensor of numbers", kind_of(rows), "`to_dense()` may help.")
+    check_tensor(rows, "split", "encode_dataset")
     return rows
 
 

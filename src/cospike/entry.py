@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 something given cannot be used, said in one line; 130 inte
 import sys
 import warnings
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -42,6 +43,8 @@ def _check_yaml(path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends in one line, never in a traceback."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be text
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cospike._errors import InputError
-from cospike.codes import ACTIVE_THRESHOLD, Codes
+from cospike.codes import ACTIVE_THRESHOLD, Codes, check_codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.intervals import UNKNOWN, lift, wilson_interval
 from cospike.kinds import KINDS, decided_uses, latent_kinds, uses
@@ -70,6 +70,7 @@ def explain(
         threshold: a latent is active where its active_probs are above it.
         seed: of the samples on which an effect is measured.
     """
+    check_codes(codes, "explain")
     n_latents = getattr(model, "n_latents", codes.n_latents)
     if not len(codes) or codes.n_latents != n_latents:
         raise InputError(

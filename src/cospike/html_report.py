@@ -67,7 +67,7 @@ def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
         columns = [_Column.read(Path(folder)) for folder in (run, *compare)]
         with plots.style():
             html = _render(run, view, columns, _stability(run, compare))
-        write_atomic(run / "report.html", html)
+        write_atomic(run / "report.html", html.encode(errors="replace"))  # names of files need not be text
     except OSError as error:
         raise InputError(f"Cannot write the report of {run}: {error.strerror}.") from error
     return run / "report.html"

@@ -18,13 +18,12 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import entr, rel_entr
 
 from cospike import probes
-from cospike._errors import InputError
+from cospike._errors import InputError, check_number
 from cospike._types import UNLABELLED, Labels
-from cospike.codes import ACTIVE_THRESHOLD, Codes
+from cospike.codes import ACTIVE_THRESHOLD, Codes, check_codes
 from cospike.kinds import GLOBAL_KINDS, OWN_KINDS, latent_kinds, uses
 
-N_PAIRS = 200_000
-PROBE_ROWS = 10_000
+N_PAIRS, PROBE_ROWS = 200_000, 10_000
 K_LATENTS = {"probe_1_latent": 1, "probe_2_latents": 2, "probe_5_latents": 5}
 N_LABELS = {f"probe_{n}_labels": n for n in (10, 100, 1000)}
 
@@ -142,17 +141,18 @@ def measure(
     >>> measure(codes)["consistency_gap"].value, latent_kinds(codes).tolist()
     (1.0, ['class-specific', 'class-specific'])
     """
+    check_codes(codes, "measure")
+    check_codes(codes if train is None else train, "measure", "train")
     if 0 in (shape := codes.active_probs.shape):
         raise InputError(f"'codes' of measure must have rows and latents, got shape {shape}. Is the set empty?")
+    check_number(threshold, "threshold", "measure")
     if not 0 <= threshold < 1:
         raise InputError(f"'threshold' of measure must be in [0, 1), got {threshold}. Try {ACTIVE_THRESHOLD}.")
     if train is not None and (train.n_latents, train.class_names) != (codes.n_latents, codes.class_names):
-        raise InputError(
-            f"'train' of measure must have the {codes.n_latents} latents and the classes {codes.class_names} of codes, "
-            f"got {train.n_latents} latents and the classes {train.class_names}. Encode both with one model."
-        )
-    labelled = codes.select(codes.labels != UNLABELLED)
-    estimates = _use(codes, threshold, seed)
+        expected = f"the {codes.n_latents} latents and the {codes.n_classes} classes of codes"
+        got = f"{train.n_latents} and {train.n_classes}, of which some may have other names"
+        raise InputError(f"'train' of measure must have {expected}, got {got}. Encode both with one model.")
+    labelled, estimates = codes.select(codes.labels != UNLABELLED), _use(codes, threshold, seed)
     if len(labelled):
         estimates = _agreement(labelled, threshold, seed) | estimates | _information(labelled)
         estimates |= _probes(labelled, train, threshold, seed) if train is not None else {}

@@ -1,15 +1,29 @@
 """What a user sets on the command line or in a YAML file: one record, torch-free, so that `--help` stays light."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vsc-pseudo-inputs", "vae"]
 """The presets of `cospike.objective`, which loads torch."""
 
 DEMO_OBJECTIVES: tuple[ObjectiveName, ...] = ("vsc", "paper", "class-consistent")
 """What `cospike compare` trains by default; the report is that of the last one."""
+
+
+def whole(kind: object, tokens: Sequence[Token]) -> Any:
+    """A whole number, or several, from what was typed: half an epoch is refused, not rounded."""
+    several, numbers = kind == tuple[int, ...], list[int]()
+    for token in tokens:
+        try:
+            numbers.append(int(token.value))
+        except ValueError:
+            option = f"Invalid value for {token.keyword}: " if several else ""  # else it is named for us
+            raise ValueError(f"{option}{token.value!r} is no whole number.") from None
+    return tuple(numbers) if several else numbers[0]
+
 
 _model = Group("Model", sort_key=1)
 _objective = Group("Objective", sort_key=2)
@@ -20,21 +34,21 @@ _training = Group("Training", sort_key=3)
 class Options:
     """Everything that decides a run, but its data, its objective and its folder."""
 
-    n_latents: Annotated[int, Parameter(group=_model)] = 60
+    n_latents: Annotated[int, Parameter(group=_model, converter=whole)] = 60
     """Latents offered; training uses as many as pay."""
     network: Annotated[Literal["mlp", "conv"], Parameter(group=_model)] = "mlp"
     """Fully connected, or convolutional (for images)."""
-    hidden: Annotated[tuple[int, ...], Parameter(group=_model, negative="")] = (400,)
+    hidden: Annotated[tuple[int, ...], Parameter(group=_model, converter=whole, negative="")] = (400,)
     """Widths of the fully connected layers of the encoder; the decoder mirrors them."""
     likelihood: Annotated[Literal["bernoulli", "gaussian"], Parameter(group=_model)] = "bernoulli"
     """bernoulli for values in 0 … 1, gaussian for any."""
     active_prior: Annotated[float | None, Parameter(group=_model)] = None
     """Share of samples in which a sparse latent is expected to be active (default: 0.01, more for small data)."""
-    n_dense: Annotated[int | None, Parameter(group=_model)] = None
+    n_dense: Annotated[int | None, Parameter(group=_model, converter=whole)] = None
     """Latents that are always on, for factors of all samples (default: up to 6; vsc and paper: none; vae: all)."""
     prior: Annotated[Literal["fixed", "per-class", "pseudo-inputs"] | None, Parameter(group=_model)] = None
     """What training expects of a sample: fixed, or learned from its class or from inputs like it."""
-    n_pseudo_inputs: Annotated[int, Parameter(group=_model)] = 20
+    n_pseudo_inputs: Annotated[int, Parameter(group=_model, converter=whole)] = 20
     """How many inputs the prior pseudo-inputs learns."""
 
     within: Annotated[float | None, Parameter(group=_objective)] = None
@@ -52,17 +66,17 @@ class Options:
     beta: Annotated[float | None, Parameter(group=_objective)] = None
     """vae: weight of the KL."""
 
-    epochs: Annotated[int | None, Parameter(group=_training)] = None
+    epochs: Annotated[int | None, Parameter(group=_training, converter=whole)] = None
     """Passes over the training data (default: 24, or as many as make 2,400 steps)."""
-    batch_size: Annotated[int | None, Parameter(group=_training)] = None
+    batch_size: Annotated[int | None, Parameter(group=_training, converter=whole)] = None
     """Rows a step (default: fitted to the data, at most 250)."""
     learning_rate: Annotated[float | None, Parameter(group=_training)] = None
     """Of Adam (default: 0.0025)."""
-    patience: Annotated[int | None, Parameter(group=_training)] = None
+    patience: Annotated[int | None, Parameter(group=_training, converter=whole)] = None
     """Stop after so many epochs without a better validation loss."""
-    seed: Annotated[int, Parameter(group=_training)] = 0
+    seed: Annotated[int, Parameter(group=_training, converter=whole)] = 0
     """Of the weights, the order of the data and every draw."""
-    split_seed: Annotated[int | None, Parameter(group=_training)] = None
+    split_seed: Annotated[int | None, Parameter(group=_training, converter=whole)] = None
     """Of the split of a set that comes without one, as digits (default: --seed); to compare seeds, give all one."""
     precision: Annotated[Literal["32-true", "bf16-mixed"] | None, Parameter(group=_training)] = None
     """Numbers during training (default: bf16-mixed where the processor multiplies bfloat16 itself)."""

@@ -7,6 +7,8 @@ from typing import Any
 from cospike._errors import InputError, check_number, check_type, did_you_mean
 from cospike.schedule import Schedule
 
+_WIDEST = 1_000_000  # of a layer: more is a slip of the keyboard, and would ask for more memory than there is
+
 
 def sizes(values: Any, argument: str) -> tuple[int, ...]:
     """Whole numbers of `SparseVAE`, one or more axes or widths.
@@ -39,17 +41,12 @@ def check_model_settings(settings: Mapping[str, Any], choices: Mapping[str, Sequ
         settings: of `SparseVAE`, by name.
         choices: what those may be that are names.
     """
+    _check_numbers(settings)
     for name, known in choices.items():
         if settings[name] not in known:
             raise InputError(
                 f"Unknown {name} {settings[name]!r} of SparseVAE. {did_you_mean(str(settings[name]), known)}"
             )
-    for name in ("n_dense", "n_pseudo_inputs", "seed", *(("n_classes",) if settings["n_classes"] is not None else ())):
-        whole(settings[name], name)
-    check_number(settings["active_prior"], "active_prior", "SparseVAE")
-    for name in ("shape", "hidden"):
-        if any(size < 1 for size in settings[name]):
-            raise InputError(f"'{name}' of SparseVAE must be positive numbers, got {settings[name]}.")
     if settings["n_latents"] < 1:
         raise InputError(f"'n_latents' of SparseVAE must be at least 1, got {settings['n_latents']}.")
     if not 0 <= settings["n_dense"] <= settings["n_latents"]:
@@ -66,6 +63,19 @@ def check_model_settings(settings: Mapping[str, Any], choices: Mapping[str, Sequ
             f"'network' of SparseVAE must be 'mlp' for observations of shape {settings['shape']}: "
             "'conv' needs (channels, height, width)."
         )
+
+
+def _check_numbers(settings: Mapping[str, Any]) -> None:
+    for name in ("n_dense", "n_pseudo_inputs", "seed", *(("n_classes",) if settings["n_classes"] is not None else ())):
+        whole(settings[name], name)
+    check_number(settings["active_prior"], "active_prior", "SparseVAE")
+    if not -(2**63) <= settings["seed"] < 2**64:
+        raise InputError(f"'seed' of SparseVAE must lie in -2**63 … 2**64 - 1, got {settings['seed']}.")
+    for name in ("shape", "hidden"):
+        if any(size < 1 for size in settings[name]):
+            raise InputError(f"'{name}' of SparseVAE must be positive numbers, got {settings[name]}.")
+    if (widest := max(settings["n_latents"], *settings["hidden"], 0)) > _WIDEST:
+        raise InputError(f"'n_latents' and 'hidden' of SparseVAE must be at most {_WIDEST:,}, got {widest}.")
 
 
 def check_prices(objective: object, prices: Sequence[str], shares: Sequence[str], schedules: Sequence[str]) -> None:

@@ -1,0 +1,63 @@
+"""Bad input, line by line: what comes back is one line, word by word, and nothing is left; what is unusual is taken."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cospike._errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parent))  # under importlib's way of importing, tests do not find each other
+from bad_data import REFUSED, TAKEN, evaluate, make_names, make_place, run_command
+
+ROOT = Path(__file__).parent.parent
+BAD = [pytest.param(case, id=case.given[:60]) for cases in REFUSED.values() for case in cases]
+UNUSUAL = [pytest.param(case, id=case.given[:60]) for cases in TAKEN.values() for case in cases]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("place")
+    make_place(folder)
+    return folder
+
+
+def contents(folder):
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def looks_like(says):
+    """A message in which … may be anything."""
+    return ".*".join(map(re.escape, says.split("…")))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_in_one_line_that_says_what_to_do(case, place, monkeypatch):
+    monkeypatch.chdir(place)
+    before = contents(place)
+    if case.given.startswith("cospike "):
+        code, out, err = run_command(case.given)
+        assert (code, out) == (2, "")
+        assert re.fullmatch(f"cospike: {looks_like(case.says)}\n", err), err
+    else:
+        with pytest.raises(InputError) as caught:
+            evaluate(case.given, make_names())
+        assert re.fullmatch(looks_like(case.says), str(caught.value)), caught.value
+    assert contents(place) == before
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("case", UNUSUAL)
+def test_unusual_input_is_taken(case, place, monkeypatch):
+    monkeypatch.chdir(place)
+    names = make_names()
+    names["it"] = run_command(case.given) if case.given.startswith("cospike ") else evaluate(case.given, names)
+    assert evaluate(case.check, names), names["it"]
+
+
+def test_the_page_is_made_of_these_lines():
+    made = subprocess.run([sys.executable, ROOT / "docs" / "make_bad_data.py", "-"], capture_output=True, check=True)
+    assert (ROOT / "docs" / "bad-data.md").read_text(encoding="utf-8") == made.stdout.decode(), "docs/make_bad_data.py"
