@@ -251,3 +251,17 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     assert "Traceback" not in err
     epochs = len((out / "history.jsonl").read_text().splitlines())
     assert 0 < epochs < 3000
+
+
+def test_the_path_of_a_report_is_printed_byte_by_byte(capfdbinary, monkeypatch, tmp_path):
+    """Whatever bytes it has; to a pipe, which Python takes for text and nothing else."""
+    from cospike import html_report
+
+    name = os.fsdecode(b"run-\xff")
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "config.json").touch()
+    monkeypatch.setattr(html_report, "report", lambda run, compare: run / "report.html")
+    with open(1, "w", encoding="utf-8", closefd=False) as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert run("report", tmp_path / name) == 0
+    assert capfdbinary.readouterr().out == os.fsencode(tmp_path / name / "report.html") + b"\n"

@@ -483,3 +483,13 @@ def test_each_measurement_says_how_to_read_it():
 def test_importing_it_is_light():
     heavy = "import sys, cospike.metrics; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_probes_are_left_out_of_so_many_classes_that_they_would_take_longer_than_training(make_codes, monkeypatch):
+    labels = np.arange(40) % 4
+    codes = make_codes(np.eye(4)[labels] * 0.9, labels)
+    assert "probe_codes" in measure(codes, train=codes)
+    monkeypatch.setattr("cospike.probes.MOST_CLASSES", 3)
+    left = measure(codes, train=codes)
+    assert not any(name.startswith("probe") for name in left)
+    assert left.keys() >= {"within", "between", "consistency_gap"}

@@ -128,7 +128,7 @@ def measure(
     unlabelled rows count; without an active latent, or with one latent in all, ``use_entropy`` and ``hoyer``; where no
     class has two samples, ``jaccard_within`` and ``pairwise_jsd_within``; with one class, ``jaccard_between``;
     ``consistency_gap`` in both cases; the probes without ``train``, on which they are fitted, or where its first rows
-    are of one class, and those with fewer labels than there are classes, or more than there are rows. A latent is
+    are of one class or over 1,000, and those with fewer labels than there are classes, or more than rows. A latent is
     active above ``threshold``, and used by a class whose mean is above it; ``seed`` draws pairs, spikes and labels.
 
     Raises:
@@ -276,7 +276,7 @@ def _information(codes: Codes) -> dict[str, _Estimate]:
 
 def _probes(codes: Codes, train: Codes, threshold: float, seed: int) -> dict[str, _Estimate]:
     train = train.select(np.flatnonzero(train.labels != UNLABELLED)[:PROBE_ROWS])
-    if len(np.unique(train.labels)) < 2:
+    if not 2 <= len(np.unique(train.labels)) <= probes.MOST_CLASSES:
         return {}
     train_spikes, spikes = train.sample_active(seed + 1), codes.sample_active(seed)  # no draw is shared
     fitted, held_out = (probes.Rows(one.values(one.active(threshold)), one.labels) for one in (train, codes))

@@ -20,6 +20,9 @@ N_NEIGHBOURS = 10
 N_DRAWS = 5
 """Sets of labels drawn for a probe that has few of them."""
 
+MOST_CLASSES = 1_000
+"""Of more, regressions take longer than the training that they judge: time grows as classes times rows."""
+
 
 class Rows(NamedTuple):
     """What a probe reads, and what it is to name: every row has a class."""

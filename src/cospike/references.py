@@ -129,7 +129,7 @@ def _measure(data: Dataset, fingerprint: str) -> References:
     if ceiling := accuracy(classifier, data.test):
         metrics["probe_supervised"] = Measurement(ceiling.value, "fraction", "higher", _CEILING)
         train, held_out = _rows(data.train, PROBE_ROWS), _rows(data.test)
-        if np.prod(data.shape) <= _MAX_COLUMNS and len(np.unique(train.labels)) > 1:
+        if np.prod(data.shape) <= _MAX_COLUMNS and 1 < len(np.unique(train.labels)) <= probes.MOST_CLASSES:
             value = probes.logistic_accuracy(train, held_out)
             metrics["probe_input"] = Measurement(value, "fraction", "higher", _INPUT)
     return References(classifier, metrics, fingerprint)
