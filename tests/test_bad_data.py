@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import cospike as cs
 from cospike._errors import InputError
+from cospike.evaluation import evaluate as evaluate_run
 
 sys.path.insert(0, str(Path(__file__).parent))  # under importlib's way of importing, tests do not find each other
 from bad_data import REFUSED, TAKEN, evaluate, make_names, make_place, run_command
@@ -61,3 +63,15 @@ def test_unusual_input_is_taken(case, place, monkeypatch):
 def test_the_page_is_made_of_these_lines():
     made = subprocess.run([sys.executable, ROOT / "docs" / "make_bad_data.py", "-"], capture_output=True, check=True)
     assert (ROOT / "docs" / "bad-data.md").read_text(encoding="utf-8") == made.stdout.decode(), "docs/make_bad_data.py"
+
+
+@pytest.mark.slow
+def test_five_thousand_classes_are_trained_measured_and_reported(tmp_path):
+    names = make_names()
+    data = cs.from_arrays(names["many_x"], names["many_y"], name="many classes")
+    folder = tmp_path / "run"
+    cs.fit(cs.SparseVAE(data.shape, 30, hidden=(64,)), data, epochs=1, out=folder, accelerator="cpu")
+    assert evaluate_run(folder).metrics["within"].value >= 0
+    page = cs.report(folder)
+    assert page.stat().st_size < 1_000_000
+    assert "many classes" in page.read_text(encoding="utf-8")
