@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cospike._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cospike._errors import InputError, TrainingWarning
+    from cospike._errors import InputError, LostProcessError, TrainingWarning
     from cospike.associations import Association, associate
     from cospike.attributes import measure_attributes
     from cospike.class_views import Score, measure_disentanglement
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from cospike.train import fit
 
 _HOMES = {
-    "_errors": ("InputError", "TrainingWarning"),
+    "_errors": ("InputError", "LostProcessError", "TrainingWarning"),
     "associations": ("Association", "associate"),
     "attributes": ("measure_attributes",),
     "class_views": ("Score", "measure_disentanglement"),
@@ -93,6 +93,7 @@ __all__ = [
     "Factor",
     "InputError",
     "Intervention",
+    "LostProcessError",
     "Measurement",
     "Objective",
     "Plausibility",

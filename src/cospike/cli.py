@@ -73,6 +73,8 @@ def train(
     dataset = _load(data, options)
     built = build_objective(objective, options)
     evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
+    if evaluation is None:  # another process says the rest
+        return
     print_measures({objective: evaluation.metrics})
     _remark(objective, evaluation)
     with working("writing the report"):
@@ -112,6 +114,8 @@ def compare(
     evaluations = compare_objectives(
         dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
     )
+    if not evaluations:  # another process says the rest
+        return
     print_measures({name: evaluation.metrics for name, evaluation in evaluations.items()})
     for name, evaluation in evaluations.items():
         _remark(name, evaluation)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from cospike._errors import InputError, did_you_mean
+from cospike._random import Noise
 from cospike.codes import Codes
 from cospike.decoders import Decoder, LikelihoodName, conv_mirror, mlp_mirror
 from cospike.divergence import ALWAYS_ON_LOGIT
@@ -171,6 +172,7 @@ class SparseVAE(nn.Module):
         spikes: Spikes = "second-order",
         sharpness: float = 200.0,
         slab_share: float = 1.0,
+        noise: Noise | None = None,
     ) -> Output:
         """One pass with one draw of the latents.
 
@@ -180,9 +182,10 @@ class SparseVAE(nn.Module):
             spikes: how a gradient passes the spikes (`SpikeSlab.rsample`).
             sharpness: of a relaxed step.
             slab_share: λ of VSC's spike warm-up (`SpikeSlab.tempered`).
+            noise: to draw the latents with.
         """
         posterior = self.encode(x).tempered(slab_share)
-        drawn, z = posterior.rsample_parts(spikes=spikes, sharpness=sharpness)
+        drawn, z = posterior.rsample_parts(spikes=spikes, sharpness=sharpness, noise=noise)
         pattern = None
         if self.conditional_prior is not None and labels is not None:
             pattern = self.conditional_prior(x, labels, lambda inputs: self.encode(inputs).tempered(slab_share))
@@ -232,9 +235,8 @@ class SparseVAE(nn.Module):
         Moment-matched to the class's training codes: the mean active_probs, and mean and variance of the slabs
         weighted by them.
         """
-        if not len(self.pattern_counts):
-            return None
-        return SpikeSlab(self.pattern_logits, self.pattern_loc, self.pattern_scale, validate_args=False)
+        parts = self.pattern_logits, self.pattern_loc, self.pattern_scale
+        return SpikeSlab(*parts, validate_args=False) if len(self.pattern_counts) else None
 
     @property
     def class_probs(self) -> Float[Tensor, " class"]:
@@ -273,11 +275,10 @@ class SparseVAE(nn.Module):
 def _check(settings: dict[str, Any]) -> None:
     """Refuse settings that make no model, with the reason."""
     choices = {"network": NetworkName, "likelihood": LikelihoodName, "prior": PriorName}
-    for name, known in ((name, get_args(choice)) for name, choice in choices.items()):
-        if settings[name] not in known:
-            raise InputError(
-                f"Unknown {name} {settings[name]!r} of SparseVAE. {did_you_mean(str(settings[name]), known)}"
-            )
+    for name, choice in choices.items():
+        if settings[name] not in get_args(choice):
+            meant = did_you_mean(str(settings[name]), get_args(choice))
+            raise InputError(f"Unknown {name} {settings[name]!r} of SparseVAE. {meant}")
     for name in ("shape", "hidden"):
         if any(size < 1 for size in settings[name]):
             raise InputError(f"'{name}' of SparseVAE must be positive numbers, got {settings[name]}.")
