@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cospike.directions import Direction, block_directions
     from cospike.disentanglement import monoscore
     from cospike.encoding import encode_dataset
+    from cospike.estimator import SparseVAEClassifier, SparseVAETransformer
     from cospike.evaluation import evaluate
     from cospike.factors import Factor, explain, traverse
     from cospike.families import Sharing, group_sharing
@@ -59,6 +60,7 @@ _HOMES = {
     "directions": ("Direction", "block_directions"),
     "disentanglement": ("monoscore",),
     "encoding": ("encode_dataset",),
+    "estimator": ("SparseVAEClassifier", "SparseVAETransformer"),
     "evaluation": ("evaluate",),
     "factors": ("Factor", "explain", "traverse"),
     "families": ("Sharing", "group_sharing"),
@@ -102,6 +104,8 @@ __all__ = [
     "Score",
     "Sharing",
     "SparseVAE",
+    "SparseVAEClassifier",
+    "SparseVAETransformer",
     "SpikeSlab",
     "Split",
     "Stability",
