@@ -17,7 +17,7 @@ import numpy as np
 
 import cospike as cs
 from cospike.data import Dataset
-from cospike.objective import model_settings
+from cospike.options import model_settings
 
 
 class Variant(NamedTuple):

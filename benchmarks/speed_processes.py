@@ -1,88 +1,67 @@
-"""What a second process costs: a step on half of the batch in each of two, against the whole batch in one.
+"""What a second process costs: a step of training on half of the batch in each of two, against all of it in one.
 
-    python benchmarks/speed_processes.py [--batch 512] [--processes 2] [--steps 60]
+    python benchmarks/speed_processes.py [--batch 512] [--processes 2] [--steps 60] [--objective class-consistent]
 
-MNIST's shape, 784-400-3×200 / 200-400-784, float32. One process has all threads, of several each has its share.
-Between processes go, by gloo, the gradient of every weight (one number each) and the sums that the class terms are made
-of, P(on) and P(off) of every class and latent, forth and back. No sample is sent. It is a trial of what would have to
-be sent, by steps that are timed and thrown away; `fit` trains in one process.
+MNIST's shape, 784-400-3×200 / 200-400-784, float32, `Trainer.take_step` as `fit` calls it. One process has all threads,
+of several each has its share. Between processes go, by gloo, the gradient of every weight, and the sums that the class
+terms are made of, forth and back. `share.sum_over_processes` is timed from within.
 """
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+import subprocess
+import sys
+from collections.abc import Sequence
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from timing import machine
 
 import cospike as cs
+from cospike import patterns, share, trainer
+from cospike.device import open_fabric
+from cospike.train import default_training
 
 N_LATENTS, HIDDEN, N_CLASSES, WARM_UP = 200, 400, 10, 5
 
 
-def make_step(batch_size: int, send: Callable[[torch.Tensor], None]) -> Callable[[], None]:
-    """A step of the default on random rows; ``send`` sums a tensor over the processes."""
-    model = cs.SparseVAE((1, 28, 28), N_LATENTS, hidden=(HIDDEN,))
-    objective = cs.Objective.class_consistent()
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    x, y = torch.rand(batch_size, 1, 28, 28), torch.randint(0, N_CLASSES, (batch_size,))
-    sums = torch.zeros(2 * N_CLASSES * N_LATENTS + N_CLASSES)
-
-    def step() -> None:
-        output = model(x, y)
-        send(sums)
-        loss = objective(output, x, y, n_classes=N_CLASSES).loss
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        send(sums)
-        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        send(flat)
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-        optimizer.step()
-
-    return step
-
-
-def work(rank: int, n_processes: int, batch_size: int, steps: int, threads: int, found: Any) -> None:
-    """One process: seconds of each step, and of what is sent alone."""
-    torch.set_num_threads(threads)
-    torch.manual_seed(rank)
+def work(batch_size: int, steps: int, objective: str) -> None:
+    """One process: prints the median milliseconds of a step, and of what is sent in it, if it is the first."""
+    x = np.random.default_rng(0).random((batch_size, 28, 28), dtype=np.float32)
+    rows = x, np.arange(batch_size) % N_CLASSES
+    data = cs.from_arrays(*rows, validation=rows, test=rows)
+    model = cs.SparseVAE(data.shape, N_LATENTS, hidden=(HIDDEN,), n_dense=0)
+    training = {**default_training(batch_size, epochs=2, batch_size=batch_size), "seed": 0, "patience": None}
+    fabric = open_fabric("cpu", "32-true", together=True)
+    one = trainer.Trainer(fabric, model, data, cs.Objective.preset(objective), {"training": training}, None)
     sent = [0.0]
-    if n_processes > 1:
-        dist.init_process_group("gloo", rank=rank, world_size=n_processes)
 
-    def send(tensor: torch.Tensor) -> None:
+    def timed(*parts: torch.Tensor) -> tuple[torch.Tensor, ...]:
         start = perf_counter()
-        if n_processes > 1:
-            dist.all_reduce(tensor)
+        sums = share.sum_over_processes(*parts)
         sent[0] += perf_counter() - start
+        return sums
 
-    step = make_step(batch_size // n_processes, send)
+    patterns.sum_over_processes = trainer.sum_over_processes = timed
     seconds, sending = [], []
     for _ in range(WARM_UP + steps):
         sent[0], start = 0.0, perf_counter()
-        step()
+        one.take_step(torch.arange(batch_size))
         seconds.append(perf_counter() - start)
         sending.append(sent[0])
-    if rank == 0:
-        found.put((float(np.median(seconds[WARM_UP:])), float(np.median(sending[WARM_UP:]))))
-    if n_processes > 1:
-        dist.destroy_process_group()
+    if fabric.global_rank == 0:
+        print(*(1e3 * float(np.median(times[WARM_UP:])) for times in (seconds, sending)))
 
 
-def measure(n_processes: int, batch_size: int, steps: int) -> tuple[float, float]:
-    """Median seconds of a step, and of sending in it."""
-    found = mp.get_context("spawn").SimpleQueue()
+def measure(n_processes: int, arguments: Sequence[str]) -> list[float]:
+    """Median milliseconds of a step, and of sending in it."""
     threads = max(1, (os.cpu_count() or 1) // n_processes)
-    mp.spawn(work, (n_processes, batch_size, steps, threads, found), nprocs=n_processes)
-    return found.get()
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n_processes))
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    command = (*launcher, __file__, "--work", *arguments)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return [float(part) for part in done.stdout.split()]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -91,13 +70,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--objective", default="class-consistent")
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517", "GLOO_SOCKET_IFNAME": "lo"}
+    if given.work:
+        work(given.batch, given.steps, given.objective)
+        return
     print(machine())
     print("\n| processes | a step | of which sending |\n|---|---|---|")
+    passed = ("--batch", str(given.batch), "--steps", str(given.steps), "--objective", given.objective)
     for n_processes in (1, given.processes, 1, given.processes):
-        seconds, sending = measure(n_processes, given.batch, given.steps)
-        print(f"| {n_processes} | {1e3 * seconds:.1f} ms | {1e3 * sending:.1f} ms |", flush=True)
+        step, sending = measure(n_processes, passed)
+        print(f"| {n_processes} | {step:.1f} ms | {sending:.1f} ms |", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cospike.model import SparseVAE
-from cospike.objective import Objective, model_settings
+from cospike.objective import Objective
+from cospike.options import model_settings
 from cospike.train import check_objective, default_training
 
 _SPEC = importlib.util.spec_from_file_location("levers", Path(__file__).parent.parent / "benchmarks" / "levers.py")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cospike._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cospike._errors import InputError, TrainingWarning
+    from cospike._errors import InputError, LostProcessError, TrainingWarning
     from cospike.associations import Association, associate
     from cospike.attributes import measure_attributes
     from cospike.class_views import Score, measure_disentanglement
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cospike.directions import Direction, block_directions
     from cospike.disentanglement import monoscore
     from cospike.encoding import encode_dataset
+    from cospike.estimator import SparseVAEClassifier, SparseVAETransformer
     from cospike.evaluation import evaluate
     from cospike.factors import Factor, explain, traverse
     from cospike.families import Sharing, group_sharing
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from cospike.train import fit
 
 _HOMES = {
-    "_errors": ("InputError", "TrainingWarning"),
+    "_errors": ("InputError", "LostProcessError", "TrainingWarning"),
     "associations": ("Association", "associate"),
     "attributes": ("measure_attributes",),
     "class_views": ("Score", "measure_disentanglement"),
@@ -59,6 +60,7 @@ _HOMES = {
     "directions": ("Direction", "block_directions"),
     "disentanglement": ("monoscore",),
     "encoding": ("encode_dataset",),
+    "estimator": ("SparseVAEClassifier", "SparseVAETransformer"),
     "evaluation": ("evaluate",),
     "factors": ("Factor", "explain", "traverse"),
     "families": ("Sharing", "group_sharing"),
@@ -93,6 +95,7 @@ __all__ = [
     "Factor",
     "InputError",
     "Intervention",
+    "LostProcessError",
     "Measurement",
     "Objective",
     "Plausibility",
@@ -101,6 +104,8 @@ __all__ = [
     "Score",
     "Sharing",
     "SparseVAE",
+    "SparseVAEClassifier",
+    "SparseVAETransformer",
     "SpikeSlab",
     "Split",
     "Stability",

@@ -9,6 +9,10 @@ class InputError(ValueError):
     """Something a user gave cannot be used: one clear line, and on the command line exit code 2."""
 
 
+class LostProcessError(RuntimeError):
+    """Another of the processes that train together died, or does not answer; on the command line exit code 1."""
+
+
 class TrainingWarning(UserWarning):
     """A training goes on, but what comes of it may not be what was wanted: one line, and what to change."""
 

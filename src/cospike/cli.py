@@ -73,6 +73,8 @@ def train(
     dataset = _load(data, options)
     built = build_objective(objective, options)
     evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
+    if evaluation is None:  # another process says the rest
+        return
     print_measures({objective: evaluation.metrics})
     with working("writing the report"):
         path = write_report(out)
@@ -111,6 +113,8 @@ def compare(
     evaluations = compare_objectives(
         dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
     )
+    if not evaluations:  # another process says the rest
+        return
     print_measures({name: evaluation.metrics for name, evaluation in evaluations.items()})
     *others, last = objectives
     with working("writing the report"):

@@ -5,9 +5,11 @@ import os
 import shlex
 import shutil
 import sys
+from datetime import timedelta
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
+import torch.distributed as dist
 
 from cospike._errors import InputError
 from cospike.model import SparseVAE
@@ -57,15 +59,44 @@ def check_compile(objective: Objective, *, all_labelled: bool = True) -> None:
         )
 
 
-def open_fabric(accelerator: str, precision: Precision, *, of: str = "fit") -> Any:
-    """Fabric on one device, without its remark on a precision that was asked for."""
-    from lightning_fabric import Fabric  # noqa: PLC0415  (takes a second, and reading a run needs none)
+def n_processes() -> int:
+    """How many processes torchrun started, to train together; 1 without it."""
+    return int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
 
+
+def is_first() -> bool:
+    """Whether this is the first of them, which writes and speaks for all."""
+    return n_processes() == 1 or os.environ["RANK"] == "0"
+
+
+def open_fabric(accelerator: str, precision: Precision, *, of: str = "fit", together: bool = False) -> Any:
+    """Fabric on one device, without its remark on a precision that was asked for.
+
+    Args:
+        accelerator: where to compute.
+        precision: in which to.
+        of: who asks, for a message.
+        together: join the other processes that torchrun started. One that does not answer for COSPIKE_TIMEOUT seconds,
+            300 by default, is given up.
+    """
+    from lightning_fabric import Fabric  # noqa: PLC0415  (takes a second, and reading a run needs none)
+    from lightning_fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
+
+    placement: dict[str, Any] = {"devices": 1}
+    if together and n_processes() > 1:
+        here = int(os.environ["LOCAL_WORLD_SIZE"])
+        patience = timedelta(seconds=process_timeout())
+        placement = {"devices": here, "num_nodes": n_processes() // here, "strategy": DDPStrategy(timeout=patience)}
+    elif n_processes() > 1 and torch.cuda.is_available() and accelerator != "cpu":
+        placement = {"devices": [int(os.environ["LOCAL_RANK"])]}  # alone, beside others that have the first
     logger = logging.getLogger("lightning_fabric")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+        fabric = Fabric(accelerator=accelerator, precision=precision, **placement)
+        if together:
+            fabric.launch()
+        return fabric
     except (RuntimeError, ValueError, TypeError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
@@ -73,6 +104,18 @@ def open_fabric(accelerator: str, precision: Precision, *, of: str = "fit") -> A
         ) from error
     finally:
         logger.setLevel(level)
+
+
+def process_timeout() -> float:
+    """COSPIKE_TIMEOUT, or 300: seconds after which a process that does not answer is given up."""
+    given = os.environ.get("COSPIKE_TIMEOUT", "300")
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise InputError(f"COSPIKE_TIMEOUT must be seconds above 0, got {given!r}. Leave it out for 300.")
+    return seconds
 
 
 def _has_gpu() -> bool:

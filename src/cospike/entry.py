@@ -1,8 +1,10 @@
 """The command `cospike`: its options from a file, and one line instead of a traceback for what cannot be used.
 
-Exit codes: 0 done; 2 something given cannot be used, said in one line; 130 interrupted, with what is done saved.
+Exit codes: 0 done; 1 another process of a training was lost; 2 something given cannot be used, said in one line; 130
+interrupted, with what is done saved.
 """
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ from typing import Annotated, TextIO
 from cyclopts import CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Yaml
 
-from cospike._errors import InputError, TrainingWarning
+from cospike._errors import InputError, LostProcessError, TrainingWarning
 from cospike.cli import app, note
 
 
@@ -56,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (CycloptsError, InputError, FloatingPointError) as error:
         note(f"cospike: {' '.join(str(error).split())}")
         sys.exit(2)
+    except LostProcessError as error:
+        note(f"cospike: {error}")
+        sys.stderr.flush()
+        os._exit(1)  # threads that wait for the lost one would turn the usual way out into an abort
     except OSError as error:
         note(f"cospike: {error.strerror or error}: {error.filename or 'no file named'}")
         sys.exit(2)

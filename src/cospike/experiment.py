@@ -6,11 +6,11 @@ from pathlib import Path
 
 from cospike._errors import InputError
 from cospike.data import Dataset
-from cospike.device import check_compile
+from cospike.device import check_compile, is_first
 from cospike.evaluation import Evaluation, evaluate
 from cospike.model import SparseVAE
-from cospike.objective import PRESETS, Objective, model_settings
-from cospike.options import DEMO_OBJECTIVES, Options
+from cospike.objective import PRESETS, Objective
+from cospike.options import DEMO_OBJECTIVES, Options, model_settings
 from cospike.progress import working
 from cospike.runs import check_folder
 from cospike.train import check_objective, fit
@@ -26,8 +26,11 @@ def train_run(
     options: Options | None = None,
     resume: bool = False,
     overwrite: bool = False,
-) -> Evaluation:
-    """Build a model, train it into the folder ``out``, and measure it on held-out data."""
+) -> Evaluation | None:
+    """Build a model, train it into the folder ``out``, and measure it on held-out data.
+
+    Of several processes that train together the first alone measures; the others get None.
+    """
     options = options or Options()
     fit(
         build_model(data, objective, options),
@@ -45,6 +48,8 @@ def train_run(
         compile=options.compile,
         accelerator=options.accelerator,
     )
+    if not is_first():
+        return None
     with working(f"measuring {objective.name} on held-out data"):
         return evaluate(out)
 
@@ -61,7 +66,7 @@ def compare(
     """One run a preset, each in its folder below ``out``: same network, data, training and seed.
 
     What would stop a later run (a setting that no preset has, a model that an objective is not for, a folder in the
-    way) is refused before the first.
+    way) is refused before the first. Of several processes that train together, the first alone gets them.
     """
     options = options or Options()
     if not objectives or len(set(objectives)) < len(objectives):
@@ -74,10 +79,11 @@ def compare(
         check_folder(out / name, resume=resume, overwrite=overwrite)
         if options.compile:
             check_compile(objective)
-    return {
+    evaluations = {
         name: train_run(data, out / name, objective=objective, options=options, resume=resume, overwrite=overwrite)
         for name, objective in built.items()
     }
+    return {name: evaluation for name, evaluation in evaluations.items() if evaluation}
 
 
 def build_model(data: Dataset, objective: Objective, options: Options) -> SparseVAE:

@@ -21,6 +21,8 @@ same, but that is summed over latents, and won without end by using more of them
 tell the class of every pattern.
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -28,6 +30,7 @@ from torch import Tensor
 from cospike._types import UNLABELLED
 from cospike.divergence import binary_entropy, kl_bernoulli, mean_pairwise_js
 from cospike.patterns import Patterns, SpikeInformation, cross_entropy
+from cospike.share import Share
 
 
 def spike_information(
@@ -50,7 +53,7 @@ def spike_information(
     >>> [round(float(part), 3) for part in split]   # agree within a class, differ between: ln 2 − h(.018)
     [0.0, 0.603, 1.614, 0.693]
     """
-    (active_logits,), labels, n_classes = _labelled(labels, None, active_logits)
+    (active_logits,), labels, n_classes = _labelled(labels, active_logits)
     if not len(labels):
         zeros = active_logits.new_zeros(active_logits.shape[1])
         return SpikeInformation(zeros, zeros, zeros, zeros)
@@ -63,6 +66,7 @@ def prior_information(
     prior_probs: Float[Tensor, " latent"] | float,
     *,
     pooled: bool = False,
+    share: Share | None = None,
 ) -> SpikeInformation:
     """The same split with a learned pattern π_x in the place of the class mean; equal where π_x is that mean.
 
@@ -73,13 +77,15 @@ def prior_information(
         pattern_logits: what a conditional prior expects of each row (`cospike.priors`).
         prior_probs: α > 0.
         pooled: average π̄ over the sparse latents too, so that only how many are in use is held to α, not which.
+        share: which part of a batch these rows are, where several processes train; default: all of it.
 
     Returns:
-        Nats per latent.
+        Nats per latent; of a share, what it contributes.
     """
+    share = share or Share(len(active_logits))
     pattern_on, pattern_off = pattern_logits.sigmoid(), (-pattern_logits).sigmoid()
-    mean_on, mean_off = pattern_on.mean(0), pattern_off.mean(0)
-    between = binary_entropy(mean_on, mean_off) - binary_entropy(pattern_on, pattern_off).mean(0)
+    mean_on, mean_off = share.sum(torch.stack([share.mean(pattern_on), share.mean(pattern_off)])).unbind()
+    between = share.equal(binary_entropy(mean_on, mean_off)) - share.mean(binary_entropy(pattern_on, pattern_off))
     if pooled:
         sparse = torch.as_tensor(prior_probs, device=mean_on.device).expand_as(mean_on) < 1
         mean_on, mean_off = (
@@ -88,10 +94,10 @@ def prior_information(
         )
     spread = binary_entropy(mean_on, mean_off)
     return SpikeInformation(
-        within=kl_bernoulli(active_logits, pattern_logits).mean(0),
+        within=share.mean(kl_bernoulli(active_logits, pattern_logits)),
         between=between,
-        sparsity=cross_entropy(mean_on, mean_off, prior_probs) - spread,
-        spread=spread,
+        sparsity=share.equal(cross_entropy(mean_on, mean_off, prior_probs) - spread),
+        spread=share.equal(spread),
     )
 
 
@@ -103,6 +109,8 @@ def spike_parts(
     pattern_logits: Float[Tensor, "batch latent"] | None = None,
     spikes: Float[Tensor, "batch latent"] | None = None,
     n_classes: int | None = None,
+    all_labelled: bool = False,
+    share: Share | None = None,
 ) -> dict[str, Float[Tensor, ""]]:
     """The mean spike KL of a batch in its parts, nats a sample; unlabelled rows pay theirs as if they were one class.
 
@@ -112,34 +120,35 @@ def spike_parts(
         prior_probs: α > 0.
         pattern_logits: what is learned of the class of each row; default: the mean of the class.
         spikes: what was drawn, if `equivocation` is asked for too.
-        n_classes: how many there are, if it is known and so is the class of every row: to look would make a device
-            wait.
+        n_classes: how many there are, if it is known: to look would make a device wait.
+        all_labelled: whether it is known that every row has a class; to look would make a device wait.
+        share: which part of a batch these rows are, where several processes train; default: all of it. Then
+            ``n_classes`` must be given, and other rows count as if there were some in every batch.
 
     Returns:
         `SpikeInformation` of the labelled rows, ``equivocation``, and ``unlabelled_information`` and
         ``unlabelled_sparsity`` if there are others, each kind of row with the weight of its share.
     """
-    n_rows, parts = max(1, len(labels)), {}
-    if n_classes is None and len(rest := active_logits[labels == UNLABELLED]):
-        alone = Patterns.of(rest, labels.new_zeros(len(rest)), 1, prior_probs).information
-        parts["unlabelled_information"] = len(rest) / n_rows * alone.within.sum()
-        parts["unlabelled_sparsity"] = len(rest) / n_rows * alone.sparsity.sum()
-    drawn, learned = (
-        active_logits if spikes is None else spikes,
-        active_logits if pattern_logits is None else pattern_logits,
-    )
-    (active_logits, drawn, learned), labels, n_classes = _labelled(labels, n_classes, active_logits, drawn, learned)
-    share = len(labels) / n_rows
-    if not share:
-        names = (*SpikeInformation._fields, *(("equivocation",) if spikes is not None else ()))
-        return dict.fromkeys(names, active_logits.new_zeros(())) | parts
-    patterns = Patterns.of(active_logits, labels, n_classes, prior_probs)
-    split = patterns.information
+    whole = share or Share(max(1, len(labels)))
+    parts: dict[str, Tensor] = {}
+    labelled = slice(None) if all_labelled else labels != UNLABELLED
+    rest = active_logits[:0] if all_labelled else active_logits[labels == UNLABELLED]
+    if len(rest) or (share and not all_labelled):
+        alone = Patterns.of(rest, labels.new_zeros(len(rest)), 1, prior_probs, share=share)
+        weight = alone.counts.sum() / whole.n_rows
+        parts["unlabelled_information"] = weight * alone.information.within.sum()
+        parts["unlabelled_sparsity"] = weight * alone.information.sparsity.sum()
+    labels, active_logits = labels[labelled], active_logits[labelled]
+    if n_classes is None:
+        n_classes = _n_classes(labels)
+    patterns = Patterns.of(active_logits, labels, n_classes, prior_probs, share=share)
+    n_labelled, split = patterns.counts.sum(), patterns.information
     if pattern_logits is not None:
-        split = prior_information(active_logits, learned, prior_probs)
-    parts = split.totals(share) | parts
+        among = replace(whole, n_rows=n_labelled.clamp_min(1.0))
+        split = prior_information(active_logits, pattern_logits[labelled], prior_probs, share=among)
+    parts = split.totals(n_labelled / whole.n_rows) | parts
     if spikes is not None:
-        parts["equivocation"] = patterns.equivocation(drawn).mean() * share
+        parts["equivocation"] = patterns.equivocation(spikes[labelled]).sum() / whole.n_rows
     return parts
 
 
@@ -147,6 +156,9 @@ def equivocation(
     spikes: Float[Tensor, "batch latent"],
     active_logits: Float[Tensor, "batch latent"],
     labels: Int[Tensor, " batch"],
+    *,
+    n_classes: int | None = None,
+    share: Share | None = None,
 ) -> Float[Tensor, " labelled"]:
     """What the pattern that was drawn for each sample leaves open of its class: −ln p(class | pattern), in nats.
 
@@ -158,6 +170,8 @@ def equivocation(
         spikes: what is active in each sample, 1 or 0 (`SpikeSlab.rsample_parts`).
         active_logits: logits of P(latent ≠ 0 | x), whose means over a class are its pattern.
         labels: class of each row; −1 rows are left out.
+        n_classes: how many there are, if it is known: to look would make a device wait.
+        share: as of `spike_parts`.
 
     Returns:
         Nats, ≥ 0, a value for each labelled row; −ln p(y), from the shares in the batch, if all classes have one
@@ -171,14 +185,16 @@ def equivocation(
     >>> [round(float(equivocation(spikes, logits, torch.tensor(y)).mean()), 3) for y in ([0, 0, 1, 1], [0, 1, 0, 1])]
     [0.0, 0.693]
     """
-    (spikes, active_logits), labels, n_classes = _labelled(labels, None, spikes, active_logits)
-    if not len(labels):
-        return active_logits.new_zeros(0)
-    return Patterns.of(active_logits, labels, n_classes, 0.5).equivocation(spikes)
+    (spikes, active_logits), labels, most = _labelled(labels, spikes, active_logits)
+    return Patterns.of(active_logits, labels, n_classes or most, 0.5, share=share).equivocation(spikes)
 
 
 def pairwise_js(
-    active_logits: Float[Tensor, "batch latent"], labels: Int[Tensor, " batch"], *, distance: bool = False
+    active_logits: Float[Tensor, "batch latent"],
+    labels: Int[Tensor, " batch"],
+    *,
+    distance: bool = False,
+    share: Share | None = None,
 ) -> Float[Tensor, " latent"]:
     """The paper's class loss, per latent: mean over pairs of a class, then over the classes with a pair.
 
@@ -190,18 +206,22 @@ def pairwise_js(
         active_logits: logits of P(latent ≠ 0 | x).
         labels: class of each row; −1 rows are left out.
         distance: the Jensen-Shannon distance instead of the divergence.
+        share: which part of a batch these rows are, where several processes train; default: all of it. All rows are
+            sent to all of them, each of which then visits every class.
 
     Returns:
-        Nats per latent (their square root with ``distance``), 0 … ln 2.
+        Nats per latent (their square root with ``distance``), 0 … ln 2; of a share, what it contributes.
     """
-    return mean_pairwise_js(active_logits, labels, distance=distance)
+    share = share or Share(len(labels))
+    return share.equal(mean_pairwise_js(share.gather(active_logits), share.gather(labels), distance=distance))
 
 
-def _labelled(labels: Tensor, n_classes: int | None, *parts: Tensor) -> tuple[tuple[Tensor, ...], Tensor, int]:
-    """The rows that have a class, their labels, and the number of classes; all of them if that is given."""
-    if n_classes is None:
-        labelled = labels != UNLABELLED
-        if not bool(labelled.all()):
-            parts, labels = tuple(part[labelled] for part in parts), labels[labelled]
-        n_classes = int(labels.max()) + 1 if len(labels) else 0
-    return parts, labels, n_classes
+def _labelled(labels: Tensor, *parts: Tensor) -> tuple[tuple[Tensor, ...], Tensor, int]:
+    """The rows that have a class, their labels, and the number of classes, at least one."""
+    labelled = labels != UNLABELLED
+    parts, labels = tuple(part[labelled] for part in parts), labels[labelled]
+    return parts, labels, _n_classes(labels)
+
+
+def _n_classes(labels: Tensor) -> int:
+    return int(labels.max()) + 1 if len(labels) else 1

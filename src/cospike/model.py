@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from cospike._errors import InputError
+from cospike._random import Noise
 from cospike.codes import Codes
 from cospike.decoders import Decoder, LikelihoodName, conv_mirror, mlp_mirror
 from cospike.divergence import ALWAYS_ON_LOGIT
@@ -173,6 +174,7 @@ class SparseVAE(nn.Module):
         spikes: Spikes = "second-order",
         sharpness: float = 200.0,
         slab_share: float = 1.0,
+        noise: Noise | None = None,
     ) -> Output:
         """One pass with one draw of the latents.
 
@@ -182,9 +184,10 @@ class SparseVAE(nn.Module):
             spikes: how a gradient passes the spikes (`SpikeSlab.rsample`).
             sharpness: of a relaxed step.
             slab_share: λ of VSC's spike warm-up (`SpikeSlab.tempered`).
+            noise: to draw the latents with.
         """
         posterior = self.encode(x).tempered(slab_share)
-        drawn, z = posterior.rsample_parts(spikes=spikes, sharpness=sharpness)
+        drawn, z = posterior.rsample_parts(spikes=spikes, sharpness=sharpness, noise=noise)
         pattern = None
         if self.conditional_prior is not None and labels is not None:
             pattern = self.conditional_prior(x, labels, lambda inputs: self.encode(inputs).tempered(slab_share))
@@ -234,9 +237,8 @@ class SparseVAE(nn.Module):
         Moment-matched to the class's training codes: the mean active_probs, and mean and variance of the slabs
         weighted by them.
         """
-        if not len(self.pattern_counts):
-            return None
-        return SpikeSlab(self.pattern_logits, self.pattern_loc, self.pattern_scale, validate_args=False)
+        parts = self.pattern_logits, self.pattern_loc, self.pattern_scale
+        return SpikeSlab(*parts, validate_args=False) if len(self.pattern_counts) else None
 
     @property
     def class_probs(self) -> Float[Tensor, " class"]:

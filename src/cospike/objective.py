@@ -33,6 +33,7 @@ from cospike.information import equivocation, pairwise_js, prior_information, sp
 from cospike.model import Output
 from cospike.schedule import Schedule
 from cospike.settings import check_prices
+from cospike.share import Share
 from cospike.spike_slab import Spikes, check_spikes, slab_kl
 
 
@@ -197,16 +198,15 @@ class Objective:
         labels: Int[Tensor, " batch"],
         *,
         progress: float = 1.0,
-        n_classes: int | None = None,
     ) -> Terms:
         """The loss of a batch when a share ``progress`` of training is done.
 
         Rows labelled −1 take part in everything but the class terms: they add their plain spike KL (in two parts,
         what the pattern says about the sample, and sparsity), and both kinds of row are weighted by their share of
-        the batch. ``n_classes`` is given where it is known and every row has a class (`spike_parts`).
+        the batch.
         """
         prior_probs = self.annealed(output.prior.active_probs, progress)
-        return self.priced(self.terms(output, x, labels, prior_probs=prior_probs, n_classes=n_classes), progress)
+        return self.priced(self.terms(output, x, labels, prior_probs=prior_probs), progress)
 
     def terms(
         self,
@@ -215,28 +215,40 @@ class Objective:
         labels: Int[Tensor, " batch"],
         *,
         prior_probs: Float[Tensor, " latent"],
-        n_classes: int | None = None,
+        share: Share | None = None,
+        **known: Any,
     ) -> dict[str, Float[Tensor, ""]]:
-        """What `__call__` puts its prices on; all that changes over training is in ``prior_probs`` (`annealed`)."""
+        """What `__call__` puts its prices on; all that changes over training is in ``prior_probs`` (`annealed`).
+
+        Of a ``share`` of a batch, what its rows contribute to them. What is ``known`` of the labels, the number of
+        classes and whether every row has one, need not be looked for (`spike_parts`).
+        """
         q, p, pattern = output.posterior, output.prior, output.pattern
-        kl = slab_kl(q, p if pattern is None else pattern).mean(0)
+        whole = share or Share(len(labels))
+        kl = whole.mean(slab_kl(q, p if pattern is None else pattern))
         is_dense = p.active_logits >= ALWAYS_ON_LOGIT
-        parts = {"reconstruction": -output.likelihood.log_prob(x).mean()}
+        parts = {"reconstruction": -whole.mean(output.likelihood.log_prob(x))}
         for name, others in (("slab_kl", is_dense), ("dense_kl", ~is_dense)):
             parts[name] = kl.masked_fill(others, 0.0).sum()  # a product with 0 would keep a NaN of the others
         pattern_logits = None if pattern is None else pattern.active_logits
         spikes = output.spikes if self.equivocation else None
         if pattern_logits is not None and not output.by_class:
-            parts |= prior_information(q.active_logits, pattern_logits, prior_probs, pooled=self.pooled).totals()
+            parts |= prior_information(
+                q.active_logits, pattern_logits, prior_probs, pooled=self.pooled, share=share
+            ).totals()
             if spikes is not None:
-                parts["equivocation"] = equivocation(spikes, q.active_logits, labels).sum() / len(labels)
+                n_classes = known.get("n_classes")
+                doubt = equivocation(spikes, q.active_logits, labels, n_classes=n_classes, share=share)
+                parts["equivocation"] = doubt.sum() / whole.n_rows
         else:
             parts |= spike_parts(
-                q.active_logits, labels, prior_probs, pattern_logits=pattern_logits, spikes=spikes, n_classes=n_classes
+                q.active_logits, labels, prior_probs, pattern_logits=pattern_logits, spikes=spikes, share=share, **known
             )
         if self.pairwise:
             n_sparse = (~is_dense).sum().clamp_min(1)
-            parts["pairwise"] = pairwise_js(q.active_logits, labels, distance=self.distance).sum() / n_sparse
+            parts["pairwise"] = (
+                pairwise_js(q.active_logits, labels, distance=self.distance, share=share).sum() / n_sparse
+            )
         return parts
 
     def priced(self, parts: dict[str, Float[Tensor, ""]], progress: float) -> Terms:
@@ -270,21 +282,6 @@ class Objective:
         """Whether labels change the loss of a model with the fixed prior."""
         alike = self.within == self.between == self.sparsity == 1 and not self.sharing
         return bool(self.pairwise or self.equivocation) or not (alike or self.pooled)
-
-
-def model_settings(preset: str, n_latents: int) -> dict[str, Any]:
-    """How the model that a preset is meant for differs from the defaults of `SparseVAE`.
-
-    >>> model_settings("vae", 60), model_settings("vsc", 60)
-    ({'n_dense': 60}, {'n_dense': 0})
-    """
-    of_preset: dict[str, dict[str, Any]] = {
-        "paper": {"n_dense": 0},
-        "vsc": {"n_dense": 0},
-        "vsc-pseudo-inputs": {"n_dense": 0, "prior": "pseudo-inputs"},
-        "vae": {"n_dense": n_latents},
-    }
-    return of_preset.get(preset, {})
 
 
 PRESETS: dict[str, Callable[..., Objective]] = {

@@ -84,3 +84,18 @@ class Options:
     """Compile the step: takes ten to twenty seconds and a C++ compiler, and pays in trainings of minutes."""
     accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_training)] = "auto"
     """Where to train."""
+
+
+def model_settings(preset: str, n_latents: int) -> dict[str, Any]:
+    """How the model that a preset is meant for differs from the defaults of `SparseVAE`.
+
+    >>> model_settings("vae", 60), model_settings("vsc", 60)
+    ({'n_dense': 60}, {'n_dense': 0})
+    """
+    of_preset: dict[str, dict[str, Any]] = {
+        "paper": {"n_dense": 0},
+        "vsc": {"n_dense": 0},
+        "vsc-pseudo-inputs": {"n_dense": 0, "prior": "pseudo-inputs"},
+        "vae": {"n_dense": n_latents},
+    }
+    return of_preset.get(preset, {})

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cospike.divergence import ALWAYS_ON_LOGIT, binary_entropy
+from cospike.share import Share, sum_over_processes
 
 _SMALLEST = 1e-30  # of a mean whose logarithm is taken: it is 0 by underflow, or of a class that is not there
 
@@ -39,23 +40,31 @@ class Patterns(NamedTuple):
     log_on: Float[Tensor, "class latent"]
     log_off: Float[Tensor, "class latent"]
     labels: Int[Tensor, " batch"]
-    shares: Float[Tensor, " class"]
+    counts: Float[Tensor, " class"]
 
     @classmethod
-    def of(cls, active_logits: Tensor, labels: Tensor, n_classes: int, prior_probs: Tensor | float) -> "Patterns":
-        """Of rows that all have a class below ``n_classes``; a class without any has no share.
+    def of(
+        cls,
+        active_logits: Tensor,
+        labels: Tensor,
+        n_classes: int,
+        prior_probs: Tensor | float,
+        *,
+        share: Share | None = None,
+    ) -> "Patterns":
+        """Of rows that all have a class below ``n_classes``, a class without any being passed over.
 
-        At least in float32, of which half a precision cannot count a batch. No gradient goes to the prior.
+        At least in float32, of which half a precision cannot count a batch. No gradient goes to the prior. With a
+        ``share``, means and counts are those of all processes, and the split is what this one contributes.
         """
         if active_logits.dtype in (torch.float16, torch.bfloat16):
             active_logits = active_logits.float()
-        shares = active_logits.new_zeros(n_classes).index_add_(0, labels, active_logits.new_ones(len(labels)))
-        shares /= len(labels)
         prior = torch.as_tensor(prior_probs, dtype=active_logits.dtype, device=active_logits.device)
-        parts = active_logits, labels, shares, prior
+        n_processes = share.n_processes if share else 1
+        parts = active_logits, labels, prior, n_classes, n_processes
         with torch.autocast(active_logits.device.type, enabled=False):
-            split, log_on, log_off = _ClassMeans.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
-        return cls(SpikeInformation(*split.unbind()), log_on, log_off, labels, shares)
+            split, log_on, log_off, counts = _ClassMeans.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
+        return cls(SpikeInformation(*split.unbind()), log_on, log_off, labels, counts)
 
     def equivocation(self, spikes: Tensor) -> Tensor:
         """Of each row."""
@@ -69,10 +78,10 @@ class _Equivocation(torch.autograd.Function):
     """−ln p(class | pattern) of each row; the way back is the error of p(class | pattern), spread by two products."""
 
     @staticmethod
-    def forward(ctx: Any, log_on: Tensor, log_off: Tensor, labels: Tensor, shares: Tensor, spikes: Tensor) -> Tensor:
+    def forward(ctx: Any, log_on: Tensor, log_off: Tensor, labels: Tensor, counts: Tensor, spikes: Tensor) -> Tensor:
         log_on, log_off = log_on - log_on.amax(0), log_off - log_off.amax(0)  # alike for all classes: no digits for it
         odds = log_on - log_off
-        log_posterior = torch.addmm(shares.log().add_(log_off.sum(1)), spikes, odds.T).log_softmax(1)
+        log_posterior = torch.addmm(counts.log().add_(log_off.sum(1)), spikes, odds.T).log_softmax(1)
         ctx.save_for_backward(log_posterior, odds, labels, spikes)
         return log_posterior.gather(1, labels[:, None]).squeeze(1).neg_()
 
@@ -93,31 +102,46 @@ class _ClassMeans(torch.autograd.Function):
 
         n ∂/∂l = γ (1 − γ) · { within: l − L_y,  between: L_y − L̄,  sparsity: L̄ − L_α,  spread: −L̄ }
 
-    so that all a sample needs of its class is one row of a table.
+    so that all a sample needs of its class is one row of a table. Several processes need of each other the sums that
+    the means are made of and, on the way back, what the table is made of: one message each.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, labels: Tensor, shares: Tensor, prior: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, logits: Tensor, labels: Tensor, prior: Tensor, n_classes: int, n_processes: int
+    ) -> tuple[Tensor, ...]:
         on, off, size = logits.sigmoid(), (-logits).sigmoid(), logits.abs()
-        sample_entropy = torch.addcmul((-size).exp_().log1p_(), size, torch.minimum(on, off)).mean(0)
-        inverse_counts = (shares * len(labels)).clamp_min_(1.0).reciprocal_()[:, None]
-        means = tuple(_class_sums(rows, labels, len(shares)).mul_(inverse_counts) for rows in (on, off))
-        log_on, log_off = (mean.clamp_min(_SMALLEST).log_() for mean in means)
+        sample_entropy = torch.addcmul((-size).exp_().log1p_(), size, torch.minimum(on, off)).sum(0)
+        counts = logits.new_zeros(n_classes).index_add_(0, labels, logits.new_ones(len(labels)))
+        means = [_class_sums(rows, labels, n_classes) for rows in (on, off)]
+        if n_processes > 1:
+            *means, counts, sample_entropy = sum_over_processes(*means, counts, sample_entropy)
+        n_rows = counts.sum().clamp_min_(1.0)
+        shares, inverse_counts = counts / n_rows, counts.clamp_min(1.0).reciprocal_()[:, None]
+        log_on, log_off = (mean.mul_(inverse_counts).clamp_min(_SMALLEST).log_() for mean in means)
+        sample_entropy /= n_rows
         class_entropy = -(shares @ (means[0] * log_on).addcmul_(means[1], log_off))
         mean_on, mean_off = (shares @ mean for mean in means)
         spread = binary_entropy(mean_on, mean_off)
         sparsity = cross_entropy(mean_on, mean_off, prior) - spread
         ctx.save_for_backward(
-            logits, on, off, labels, inverse_counts, *means, log_on, log_off, mean_on, mean_off, prior
+            logits, on, off, labels, n_rows, inverse_counts, *means, log_on, log_off, mean_on, mean_off, prior
         )
-        return torch.stack([class_entropy - sample_entropy, spread - class_entropy, sparsity, spread]), log_on, log_off
+        ctx.n_processes = n_processes
+        ctx.mark_non_differentiable(counts)
+        split = torch.stack([class_entropy - sample_entropy, spread - class_entropy, sparsity, spread])
+        return split if n_processes == 1 else split / n_processes, log_on, log_off, counts
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, to_split: Tensor, to_log_on: Tensor, to_log_off: Tensor) -> tuple[Tensor | None, ...]:
-        logits, on, off, labels, inverse_counts, *tables, mean_on, mean_off, prior = ctx.saved_tensors
+    def backward(
+        ctx: Any, to_split: Tensor, to_log_on: Tensor, to_log_off: Tensor, _: Any
+    ) -> tuple[Tensor | None, ...]:
+        logits, on, off, labels, n_rows, inverse_counts, *tables, mean_on, mean_off, prior = ctx.saved_tensors
         class_on, class_off, log_on, log_off = tables
-        within, between, sparsity, spread = (to_split / len(labels)).unbind()
+        if ctx.n_processes > 1:
+            to_split, to_log_on, to_log_off = sum_over_processes(to_split / ctx.n_processes, to_log_on, to_log_off)
+        within, between, sparsity, spread = (to_split / n_rows).unbind()
         mean_logit = mean_on.clamp_min(_SMALLEST).log() - mean_off.clamp_min(_SMALLEST).log()
         prior_logit = prior.log() - _log_rest(prior)
         table = (between - within) * (log_on - log_off)
@@ -125,7 +149,7 @@ class _ClassMeans(torch.autograd.Function):
         of_logs = to_log_on / class_on.clamp_min(_SMALLEST) - to_log_off / class_off.clamp_min(_SMALLEST)
         table.addcmul_(of_logs, inverse_counts)
         gradient = table.index_select(0, labels).addcmul_(logits, within).mul_(on).mul_(off)
-        return gradient, None, None, None
+        return gradient, None, None, None, None
 
 
 def _class_sums(rows: Tensor, labels: Tensor, n_classes: int) -> Tensor:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_WITHOUT_A_BAR = 1.0  # what is done by then needs none
 
 
@@ -105,7 +106,10 @@ def counting(text: str, total: int, *, show: bool | None = None) -> Iterator[Cal
 
 
 class Interrupt:
-    """Turns the first Ctrl-C into a request, so that a step is never cut in half; a second one interrupts at once."""
+    """Turns the first Ctrl-C into a request, so that a step is never cut in half; a second one interrupts at once.
+
+    SIGTERM, by which schedulers end a job, is taken alike.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -113,15 +117,16 @@ class Interrupt:
     def __enter__(self) -> "Interrupt":
         """Listen, if this is the main thread: no other can."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._request)
+            self._previous = {number: signal.signal(number, self._request) for number in _INTERRUPTS}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Hand Ctrl-C back."""
+        """Hand the signals back."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._previous)
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

@@ -17,6 +17,7 @@ from torch.distributions import Distribution, constraints, register_kl
 from torch.nn.functional import logsigmoid
 
 from cospike._errors import InputError, did_you_mean
+from cospike._random import Noise
 from cospike.divergence import ALWAYS_ON_LOGIT, kl_bernoulli
 
 Spikes: TypeAlias = Literal["second-order", "straight-through", "relaxed"]
@@ -100,9 +101,8 @@ class SpikeSlab(Distribution):
     def sample(self, sample_shape: Any = (), *, generator: Generator | None = None) -> Tensor:
         """Draw exactly: a latent is 0 with probability 1 − γ. Without gradients."""
         shape = self._extended_shape(sample_shape)
-        uniform = self._uniform(shape, generator)
-        slab = torch.addcmul(self.loc, self.scale, self.loc.new_empty(shape).normal_(generator=generator))
-        return torch.where(uniform <= self.active_probs, slab, 0.0)
+        uniform, normal = self._noise(shape, generator)
+        return torch.where(uniform <= self.active_probs, torch.addcmul(self.loc, self.scale, normal), 0.0)
 
     def rsample(
         self,
@@ -131,14 +131,13 @@ class SpikeSlab(Distribution):
         spikes: Spikes = "second-order",
         sharpness: float = 200.0,
         generator: Generator | None = None,
+        noise: Noise | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """What is active, 1 or 0, and the draw as `rsample` makes it, both differentiable once."""
+        """What is active, 1 or 0, and the draw as `rsample` makes it, of ``noise`` if given. Differentiable once."""
         check_spikes(spikes, "SpikeSlab.rsample")
-        shape = self._extended_shape(sample_shape)
-        uniform = self._uniform(shape, generator)
-        noise = self.loc.new_empty(shape).normal_(generator=generator)
+        uniform, normal = noise or self._noise(self._extended_shape(sample_shape), generator)
         if spikes == "second-order":
-            parts = self.active_logits, self.loc, self.scale, uniform, noise
+            parts = self.active_logits, self.loc, self.scale, uniform, normal
             drawn: tuple[Tensor, Tensor] = _SecondOrderDraw.apply(*parts)  # type: ignore[no-untyped-call]  # so in torch
             return drawn
         probs = self.active_probs
@@ -146,11 +145,12 @@ class SpikeSlab(Distribution):
         if spikes == "straight-through":
             spike = spike + ((uniform <= probs).to(spike.dtype) - spike).detach()
         spike = torch.where(self.active_logits >= ALWAYS_ON_LOGIT, 1.0, spike)
-        return spike, spike * torch.addcmul(self.loc, self.scale, noise)
+        return spike, spike * torch.addcmul(self.loc, self.scale, normal)
 
-    def _uniform(self, shape: Size, generator: Generator | None) -> Tensor:
-        """In (0, 1], so that γ rounded to 1 is never drawn as off, and a γ below the grain of the draw never as on."""
-        return self.loc.new_empty(shape).uniform_(generator=generator).neg_().add_(1.0)
+    def _noise(self, shape: Size, generator: Generator | None) -> Noise:
+        """Uniform in (0, 1], so that γ rounded to 1 is never drawn as off, and a γ below its grain never as on."""
+        uniform = self.loc.new_empty(shape).uniform_(generator=generator).neg_().add_(1.0)
+        return Noise(uniform, self.loc.new_empty(shape).normal_(generator=generator))
 
 
 class _SecondOrderDraw(torch.autograd.Function):

@@ -1,5 +1,6 @@
 """`fit`: a training from its settings to what it leaves in a run folder."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,20 +12,20 @@ import torch
 
 from cospike import runs
 from cospike._errors import InputError, check_number, check_type
-from cospike._random import private_random_state
 from cospike._types import UNLABELLED
 from cospike._version import __version__
 from cospike.axes import orthogonal_axes
 from cospike.codes import Codes
 from cospike.collapse import warn_of_collapse
 from cospike.data import Dataset, Split
-from cospike.device import Precision, check_compile, check_precision, default_precision, open_fabric
+from cospike.device import Precision, check_compile, check_precision, default_precision, n_processes, open_fabric
 from cospike.encoding import check_shape, check_values, encode_dataset
 from cospike.held_out import save_held_out
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
 from cospike.schedule import steps_per_epoch
+from cospike.share import is_alike
 from cospike.splits import in_turns
 from cospike.trainer import Trainer
 
@@ -51,6 +52,10 @@ def fit(
     progress: bool | None = None,
 ) -> list[dict[str, Any]]:
     """Train ``model`` in place, and leave a run folder in ``out``.
+
+    Started by ``torchrun --nproc-per-node 2``, two processes train one model, each on half of every batch, to what one
+    would have trained, but for rounding: noise belongs to a place in a batch, and class averages are those of all of
+    it. The first writes ``out``; all return the same.
 
     Args:
         model: what to train; at the end it carries the class patterns of the training data, and if the objective looks
@@ -83,7 +88,8 @@ def fit(
         InputError: for data or settings that cannot be trained on; nothing is written then.
         FloatingPointError: if a term is not finite any more; it is named, with its step and the training rows in it.
             ``out`` keeps the last good weights, and so does ``model``.
-        KeyboardInterrupt: on Ctrl-C, after the state is saved.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM, after the state is saved.
+        LostProcessError: if another of the processes that train together died, or does not answer.
     """
     objective = Objective.class_consistent() if objective is None else objective
     _check_types(model, data, objective, (epochs, batch_size, patience, learning_rate), seed, out)
@@ -100,14 +106,17 @@ def fit(
     }
     _check(model, data, objective, training)
     config = _config(model, data, objective, training)
-    fabric = open_fabric(accelerator, precision)
+    fabric = open_fabric(accelerator, precision, together=True)
+    first = fabric.global_rank == 0
+    progress = progress if first else False
     resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite)
-    trainer = Trainer(fabric, model, data, objective, config, run)
-    if resuming:
-        trainer.load()
+    trainer = Trainer(fabric, model, data, objective, config, run if first else None)
+    if run is not None and resuming:
+        trainer.load(run)
+    if fabric.world_size > 1:
+        _check_agreement(trainer)
     model.dense_axes = None  # those of an earlier training
     with (
-        private_random_state(),
         Interrupt() as interrupt,
         TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
     ):
@@ -115,8 +124,9 @@ def fit(
     encode = partial(encode_dataset, model, accelerator=accelerator, progress=progress)
     if objective.needs_labels and model.n_dense:
         _turn(model, data.train, encode)
-    train = _finish(model, data, run, encode)
-    warn_of_collapse(train, f"{objective.name!r} on {data.name}")
+    train = _finish(model, data, trainer.run, encode)
+    if first:
+        warn_of_collapse(train, f"{objective.name!r} on {data.name}")
     return trainer.history
 
 
@@ -229,6 +239,8 @@ def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict
             f"'batch_size' of fit must be at most the {len(data.train)} training rows of {data.name}, "
             f"got {training['batch_size']}."
         )
+    if n_processes() > 1:
+        _check_processes(data, training)
     check_precision(training["precision"], "fit")
     if training.get("compile"):
         check_compile(objective, all_labelled=bool((data.train.y != UNLABELLED).all()))
@@ -238,6 +250,28 @@ def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict
         check_values(model, split.x, data.name)
     if objective.needs_labels:
         _check_classes(data, objective)
+
+
+def _check_processes(data: Dataset, training: dict[str, Any]) -> None:
+    if steps_per_epoch(len(data.train), training["batch_size"]) * n_processes() > len(data.train):
+        raise InputError(
+            f"'batch_size' of fit must be at least the {n_processes()} processes that torchrun started, "
+            f"got {training['batch_size']}. Start fewer, or take larger batches."
+        )
+    if training.get("compile"):
+        raise InputError("'compile' of fit is for one process. Leave it out, or start without torchrun.")
+
+
+def _check_agreement(trainer: Trainer) -> None:
+    if not is_alike(
+        json.dumps([trainer.config, trainer.epoch, trainer.step], sort_keys=True),
+        trainer.n_processes,
+        device=trainer.fabric.device,
+    ):
+        raise InputError(
+            f"The {trainer.n_processes} processes of fit must be given the same data, settings and folder, got "
+            "different ones. Is 'out' a folder that all of them share?"
+        )
 
 
 def _check_classes(data: Dataset, objective: Objective) -> None:

@@ -1,6 +1,7 @@
 """`Trainer`: the state of one training, the steps that advance it, and how it is saved and taken up again."""
 
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from cospike import runs
-from cospike._errors import InputError
-from cospike._random import private_random_state, random_state, set_random_state
+from cospike._errors import InputError, LostProcessError, TrainingWarning
+from cospike._random import Noise, draw_noise
 from cospike._types import UNLABELLED
 from cospike.data import Dataset
 from cospike.encoding import ROWS_PER_PASS, evaluating
@@ -20,9 +21,12 @@ from cospike.failures import Step, blame, name_failure, rows_at_fault
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
+from cospike.run_state import pack, unpack
 from cospike.schedule import Schedule, steps_per_epoch
+from cospike.share import Share, sum_over_processes
 
-_STEPS_PER_CHECK = 20  # how often a step is shown and checked for NaN: each look waits for the device
+_STEPS_PER_LOOK = 20  # how often a step is shown and checked for NaN: each look waits for the device
+_OF_VALIDATION = 2**32 - 1  # instead of an epoch, in the key of its noise
 
 
 @dataclass
@@ -34,48 +38,59 @@ class Trainer:
     data: Dataset
     objective: Objective
     config: dict[str, Any]
-    run: Path | None
+    run: Path | None  # where to save; of several processes, the first alone does
     begun: bool = False  # whether the run folder is this training's already
     history: list[dict[str, Any]] = field(default_factory=list)
     epoch: int = 0
     step: int = 0  # within the epoch
     seconds: float = 0.0  # spent on the epoch before an interruption
-    totals: dict[str, Tensor] = field(default_factory=dict)  # sums over the steps of the epoch
+    totals: dict[str, Tensor] = field(default_factory=dict)  # sums over the steps of the epoch, of this process
     unchecked: list[Step] = field(default_factory=list)  # the last few
     good: dict[str, Tensor] = field(default_factory=dict)  # the last weights known to be so
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
-    random: dict[str, Tensor] = field(default_factory=dict)  # of the interrupted epoch
 
     def __post_init__(self) -> None:
         self.training = self.config["training"]
+        self.rank, self.n_processes = self.fabric.global_rank, self.fabric.world_size
         self.x, self.y = (part.to(self.fabric.device) for part in (self.data.train.x, self.data.train.y))
-        self.n_classes = None if bool((self.y == UNLABELLED).any()) else self.data.n_classes
         self.n_steps = steps_per_epoch(len(self.y), self.training["batch_size"])
+        self.model.to(self.fabric.device)
         fused = self.fabric.device.type in ("cpu", "cuda")  # one pass over the weights: a sixth of a step at batch 250
-        optimizer = torch.optim.Adam(self.model.parameters(), lr=self.training["learning_rate"], fused=fused)
-        _, self.optimizer = self.fabric.setup(self.model, optimizer)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.training["learning_rate"], fused=fused)
         self.decay = Schedule(1.0, 0.0, begin=0.5)
+        self.known = {"n_classes": self.data.n_classes, "all_labelled": not bool((self.y == UNLABELLED).any())}
         self.terms = self._terms
         if self.training.get("compile"):
             alike = len(self.y) % self.n_steps == 0
-            random: dict[str, Any] = {"fallback_random": True}  # draws of the usual generator, whenever it is compiled
-            self.terms = torch.compile(self._terms, dynamic=None if alike else True, options=random)
+            self.terms = torch.compile(self._terms, dynamic=None if alike else True)
 
     def train(self, interrupt: Interrupt, display: TrainingDisplay) -> None:
-        """Every epoch that is left."""
+        """Every epoch that is left.
+
+        Raises:
+            KeyboardInterrupt: if it was interrupted, after it is saved.
+            LostProcessError: if another process is lost.
+        """
         self.good = self._weights()
+        try:
+            self._train(interrupt, display)
+        except LostProcessError as error:
+            kept = f" {self.run} is saved up to epoch {self.epoch}; --resume goes on from there." if self.begun else ""
+            raise LostProcessError(f"{error}{kept}") from error
+
+    def _train(self, interrupt: Interrupt, display: TrainingDisplay) -> None:
         while self.epoch < self.training["epochs"] and not self._out_of_patience():
             started = time.perf_counter() - self.seconds
             self._epoch(interrupt, display)
-            self._check_finite()
-            if interrupt.requested:
-                self.seconds = time.perf_counter() - started
+            totals, stop = self._look(interrupt)
+            if stop:
+                self.seconds, self.totals = time.perf_counter() - started, totals
                 self.save()
                 raise KeyboardInterrupt(
                     "" if self.run is None else f"{self.run} is saved; --resume goes on from there."
                 )
-            row = {name: float(total) / self.n_steps for name, total in self.totals.items()}
+            row = {name: float(total) / self.n_steps for name, total in totals.items()}
             row |= self._validate()
             self.epoch, self.step, self.seconds, self.totals = self.epoch + 1, 0, 0.0, {}
             self.history.append({"epoch": self.epoch, "seconds": round(time.perf_counter() - started, 3), **row})
@@ -88,52 +103,62 @@ class Trainer:
 
     def _epoch(self, interrupt: Interrupt, display: TrainingDisplay) -> None:
         """The steps of the epoch that are left; the order of the data depends on seed and epoch alone."""
-        order_seed, draw_seed = np.random.SeedSequence([self.training["seed"], self.epoch]).generate_state(2)
-        order = torch.randperm(len(self.y), generator=torch.Generator().manual_seed(int(order_seed)))
+        order_seed = int(np.random.SeedSequence([self.training["seed"], self.epoch]).generate_state(1)[0])
+        order = torch.randperm(len(self.y), generator=torch.Generator().manual_seed(order_seed))
         batches = order.to(self.fabric.device).tensor_split(self.n_steps)  # equal to within one row: no runt at the end
-        if self.step:  # resumed within the epoch
-            set_random_state(self.random)
-        else:
-            torch.manual_seed(int(draw_seed))
         self.model.train()
-        while self.step < self.n_steps and not interrupt.requested:
+        alone, stop = self.n_processes == 1, False
+        while self.step < self.n_steps and not (interrupt.requested if alone else stop):
             parts = self.take_step(batches[self.step])
             self.totals |= {name: self.totals.get(name, 0.0) + part for name, part in parts.items()}
             self.step += 1
             self.unchecked.append(Step(self.step, batches[self.step - 1], parts))
-            if self.step % _STEPS_PER_CHECK == 0:
-                self._check_finite()
-                means = {name: float(total) / self.step for name, total in self.totals.items()}
+            if self.step % _STEPS_PER_LOOK == 0:
+                totals, stop = self._look(interrupt)
+                means = {name: float(total) / self.step for name, total in totals.items()}
                 display.show(self.epoch, self.step / self.n_steps, means)
 
     def take_step(self, rows: Tensor) -> dict[str, Tensor]:
-        """One step on the training ``rows``; its terms."""
+        """One step on the training ``rows``, those of all processes; what this one contributes to its terms."""
         progress = (self.epoch * self.n_steps + self.step) / (self.training["epochs"] * self.n_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = self.training["learning_rate"] * self.decay(progress)
+        share, objective = self._share(len(rows)), self.objective
+        rows = rows[share.rows.start : share.rows.stop]
         x, y = self.x.index_select(0, rows), self.y.index_select(0, rows)  # thrice as fast as x[rows]
-        objective = self.objective
         parts = self.terms(
             x,
             y,
             objective.annealed(self.model.prior().active_probs, progress),
+            self._noise((self.training["seed"], self.epoch, self.step), share),
+            share if self.n_processes > 1 else None,
+            spikes=objective.spikes,
             sharpness=objective.sharpness(progress) if objective.spikes != "second-order" else 1.0,
             slab_share=objective.slab_warm_up(progress),
         )
         loss, parts = objective.priced(parts, progress)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
+        if self.n_processes > 1:
+            gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+            for gradient, total in zip(gradients, sum_over_processes(*gradients), strict=True):
+                gradient.copy_(total)
         self.optimizer.step()
         return {"loss": loss.detach(), **parts}
 
+    def _share(self, n_rows: int) -> Share:
+        return Share(n_rows, self.rank, self.n_processes)
+
+    def _noise(self, key: tuple[int, ...], share: Share) -> Noise:
+        return draw_noise(key, share.rows, int(share.n_rows), self.model.n_latents, like=self.model.prior.logits)
+
     def _terms(
-        self, x: Tensor, y: Tensor, prior_probs: Tensor, *, sharpness: float, slab_share: float
+        self, x: Tensor, y: Tensor, prior_probs: Tensor, noise: Noise, share: Share | None, **drawing: Any
     ) -> dict[str, Tensor]:
         """A step before its prices: all that is worth compiling, and nothing that changes with its number."""
-        objective = self.objective
         with self._autocast():
-            output = self.model(x, y, spikes=objective.spikes, sharpness=sharpness, slab_share=slab_share)
-        return objective.terms(output, x, y, prior_probs=prior_probs, n_classes=self.n_classes)
+            output = self.model(x, y, noise=noise, **drawing)
+        return self.objective.terms(output, x, y, prior_probs=prior_probs, share=share, **self.known)
 
     def _autocast(self) -> torch.autocast:
         """What Fabric's wrapper does, which also looks through all that goes in and comes out, for .1 ms a step."""
@@ -142,19 +167,29 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
-        """The objective at full weight, with exact spikes, on the validation data; its draws disturb no others."""
-        totals: dict[str, float] = {}
+        """The objective at full weight, with exact spikes, on the validation data; with the same noise every time."""
+        totals: dict[str, Tensor] = {}
         split = self.data.validation
-        with private_random_state(self.training["seed"]), evaluating(self.model):
-            for x, y in zip(split.x.split(ROWS_PER_PASS), split.y.split(ROWS_PER_PASS), strict=True):
-                x, y = x.to(self.fabric.device), y.to(self.fabric.device)  # noqa: PLW2901
-                with self._autocast():
-                    output = self.model(x, y)
-                loss, parts = self.objective(output, x, y)
-                self._refuse_nan({"loss": loss, **parts}, "on validation data ")
-                for name, part in {"loss": loss, **parts}.items():
-                    totals[name] = totals.get(name, 0.0) + float(part) * len(x) / len(split)
-        return {f"validation_{name}": total for name, total in totals.items()}
+        prior_probs = self.model.prior().active_probs
+        with evaluating(self.model):
+            for part in torch.arange(len(split)).split(ROWS_PER_PASS):
+                share = self._share(len(part))
+                rows = part[share.rows.start : share.rows.stop]
+                x, y = split.x[rows].to(self.fabric.device), split.y[rows].to(self.fabric.device)
+                noise = self._noise((self.training["seed"], _OF_VALIDATION, int(part[0])), share)
+                parts = self._terms(x, y, prior_probs, noise, share if self.n_processes > 1 else None)
+                loss, parts = self.objective.priced(parts, 1.0)
+                for name, value in {"loss": loss, **parts}.items():
+                    totals[name] = totals.get(name, 0.0) + value.double() * len(part) / len(split)
+        summed = self._sum(totals)
+        self._refuse_nan(summed, "on validation data ")
+        return {f"validation_{name}": float(total) for name, total in summed.items()}
+
+    def _sum(self, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What all processes contribute."""
+        if self.n_processes == 1 or not parts:
+            return parts
+        return dict(zip(parts, sum_over_processes(torch.stack(list(parts.values())))[0].unbind(), strict=True))
 
     def _keep_best(self, loss: float) -> None:
         if self.training["patience"] is None or self.epoch <= self.objective.warm_up.until * self.training["epochs"]:
@@ -170,12 +205,19 @@ class Trainer:
     def _out_of_patience(self) -> bool:
         return bool(self.best_epoch) and self.epoch - self.best_epoch >= self.training["patience"]
 
-    def _check_finite(self) -> None:
-        """Look at the steps since the last look; the first bad one tells which term failed."""
-        if not all(bool(total.isfinite()) for total in self.totals.values()):
+    def _look(self, interrupt: Interrupt) -> tuple[dict[str, Tensor], bool]:
+        """The totals of the epoch so far, checked, and whether to stop: all processes look together.
+
+        Of the steps since the last look, the first bad one tells which term failed.
+        """
+        asked = torch.tensor(float(interrupt.requested), device=self.fabric.device)
+        totals = self._sum({"asked": asked, **self.totals})
+        stop = bool(totals.pop("asked"))
+        if not all(bool(total.isfinite()) for total in totals.values()):
             for step in self.unchecked:
-                self._refuse_nan(step.parts, step=step)
+                self._refuse_nan(self._sum(step.parts), step=step)
         self.unchecked.clear()
+        return totals, stop
 
     def _refuse_nan(self, parts: dict[str, Tensor], where: str = "", *, step: Step | None = None) -> None:
         """Stop, with the last good weights in the model, if a term is not finite."""
@@ -203,41 +245,29 @@ class Trainer:
         runs.write_history(self.run, self.history)
         if not self.step:
             runs.save_tensors(self.run, "weights.safetensors", self.best or self.model.state_dict())
-        optimizer = self.optimizer.state_dict()["state"]
-        tensors = {
-            **{f"model.{name}": part for name, part in self.model.state_dict().items()},
-            **{f"best.{name}": part for name, part in self.best.items()},
-            **{f"optimizer.{i}.{name}": part for i, state in optimizer.items() for name, part in state.items()},
-            **{f"totals.{name}": part for name, part in self.totals.items()},
-            **{f"random.{name}": part for name, part in random_state().items()},
-        }
-        position = {name: str(getattr(self, name)) for name in ("epoch", "step", "best_epoch", "seconds")}
+        tensors = pack(self.model, self.optimizer, best=self.best, totals=self.totals)
+        names = ("epoch", "step", "best_epoch", "seconds", "n_processes")
+        position = {name: str(getattr(self, name)) for name in names}
         runs.save_tensors(self.run, "state.safetensors", tensors, position)
 
-    def load(self) -> None:
+    def load(self, run: Path) -> None:
         """Take up where `save` left."""
-        assert self.run is not None
-        tensors, position = runs.read_tensors(self.run, "state.safetensors")
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        tensors, position = runs.read_tensors(run, "state.safetensors")
 
         try:
             self.epoch, self.step, self.best_epoch = (int(position[name]) for name in ("epoch", "step", "best_epoch"))
-            self.seconds = float(position["seconds"])
-            weights = part("model.")
-            self.model.resize_class_patterns(len(weights["pattern_counts"]))
-            self.model.dense_axes = None  # a state is of before the turn
-            self.model.load_state_dict(weights)
-            moments: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in part("optimizer.").items():
-                index, _, key = name.partition(".")
-                moments.setdefault(int(index), {})[key] = tensor
-            groups = self.optimizer.state_dict()["param_groups"]
-            self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            self.seconds, n_processes = float(position["seconds"]), int(position["n_processes"])
+            self.best, totals = unpack(tensors, self.model, self.optimizer)
         except (KeyError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f"{self.run / 'state.safetensors'} does not fit this training: {reason}.") from error
-        self.best, self.random, self.begun = part("best."), part("random."), True
-        self.totals = {name: total.to(self.fabric.device) for name, total in part("totals.").items()}
-        self.history = runs.read_history(self.run)[: self.epoch]
+            raise InputError(f"{run / 'state.safetensors'} does not fit this training: {reason}.") from error
+        if n_processes != self.n_processes and self.run and self.epoch < self.training["epochs"]:
+            warnings.warn(
+                f"{run} was saved by {n_processes} processes and goes on with {self.n_processes}: sums are taken in "
+                "another order, so that it ends near what it would have been, not at the same bits.",
+                TrainingWarning,
+                stacklevel=3,
+            )
+        everywhere, self.begun = self._share(1), True
+        self.totals = {name: everywhere.equal(total.to(self.fabric.device)) for name, total in totals.items()}
+        self.history = runs.read_history(run)[: self.epoch]

@@ -27,8 +27,8 @@ from cospike.importance import importance_bounds, latent_worth, n_global_worth
 from cospike.likelihood import bounds
 from cospike.metrics import Measurement, measure
 from cospike.model import SparseVAE
-from cospike.objective import Objective, model_settings
-from cospike.options import Options
+from cospike.objective import Objective
+from cospike.options import Options, model_settings
 from cospike.train import default_training, fit
 
 _ROWS, _DRAWS = 1_000, 50  # of the importance-weighted bounds: a second or two on one core
