@@ -16,7 +16,7 @@ from bad_data import REFUSED, TAKEN, evaluate, make_names, make_place, run_comma
 
 ROOT = Path(__file__).parent.parent
 BAD = [pytest.param(case, id=case.given[:60]) for cases in REFUSED.values() for case in cases]
-UNUSUAL = [pytest.param(case, id=case.given[:60]) for cases in TAKEN.values() for case in cases]
+UNUSUAL = [pytest.param(case, id=case.what) for cases in TAKEN.values() for case in cases]
 
 
 @pytest.fixture(scope="module")
