@@ -22,8 +22,8 @@ so does `gaussian`, with a Gaussian likelihood; `vsc` is `Objective.vsc()`. `ima
 a finished run; `empty` is an empty file, `empty-folder` an empty folder; in `hollow` the images are an empty file, in
 `nested` a folder; `unpaired` has no labels, `short` too few. `\\xff` is a byte that is no text.
 
-This page is made of the lines that the tests run, `python docs/make_bad_data.py`. The estimator of scikit-learn is not
-on it: there is none yet.
+This page is made of the lines that the tests run, `python docs/make_bad_data.py`. The estimators for scikit-learn are
+not on it, nor is a full disk.
 """
 
 
