@@ -19,7 +19,7 @@ from cospike import metrics
 from cospike._errors import InputError
 from cospike.codes import Codes
 from cospike.kinds import latent_kinds, uses
-from cospike.metrics import DEFINITIONS, measure
+from cospike.metrics import DEFINITIONS, measure, parse_measurements
 
 N_PAIRS = metrics.N_PAIRS
 SUFFIXES = ("", "_specific", "_exact", "_specific_exact")
@@ -483,3 +483,14 @@ def test_each_measurement_says_how_to_read_it():
 def test_importing_it_is_light():
     heavy = "import sys, cospike.metrics; print({'torch', 'sklearn', 'matplotlib'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "change", [{"value": "1"}, {"value": None}, {"stderr": "x"}, {"unit": ["nats"], "how": []}, {"direction": "up"}]
+)
+def test_what_is_no_measurement_is_refused(change):
+    entry = {"value": 1.5, "unit": "nats", "direction": "lower", "how": "a bound", "stderr": None}
+    assert parse_measurements({"x": entry})["x"].value == 1.5
+    with pytest.raises((ValueError, TypeError)):
+        parse_measurements({"x": entry | change})
