@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from cospike._errors import InputError
 from cospike.benchmark import grid as module
-from cospike.benchmark.files import Cell, Grid, one_process, read_grid, read_rows, write_grid
+from cospike.benchmark.files import Cell, Grid, one_process, read_definitions, read_grid, read_rows, write_grid
 from cospike.benchmark.grid import find_grid, run_benchmark
 from cospike.benchmark.recipes import MODELS
 from cospike.benchmark.run import configure, do, fingerprint
@@ -223,6 +223,81 @@ def test_a_damaged_grid_is_one_line_with_the_fix(tmp_path, unchecked, settings):
     (tmp_path / "grid.json").write_text(json.dumps(settings))
     with pytest.raises(InputError, match=r"^[^\n]*grid\.json is damaged: .*[^.]\.? Delete it[^\n]*$"):
         find_grid(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "settings"),
+    [
+        ("model", {"n_latents": 10**12}),
+        ("model", {"hidden": [10**9, 10**9]}),
+        ("model", {"hidden": [10**19]}),
+        ("model", {"n_latents": "x"}),
+        ("model", {"hidden": 5}),
+        ("training", {"batch_size": "x"}),
+        ("training", {"batch_size": None, "learning_rate": "x"}),
+    ],
+)
+def test_a_stored_grid_of_any_size_allocates_nothing_here(tmp_path, unchecked, part, settings):
+    """Each is one line: at once, or as a run that failed."""
+    write_grid(tmp_path, Grid(("digits",), ("vsc",), seeds=1, training={"epochs": 1}))
+    stored = json.loads((tmp_path / "grid.json").read_text())
+    stored[part] |= settings
+    (tmp_path / "grid.json").write_text(json.dumps(stored))
+    try:
+        (failure,) = run(tmp_path, find_grid(tmp_path)).failures
+    except InputError as error:
+        failure = str(error)
+    assert "\n" not in failure
+
+
+def test_a_stored_grid_of_a_petabyte_gives_settings(digits):
+    config = configure(MODELS["vsc"], digits, seed=0, model={"hidden": [10**7, 10**8]})
+    assert config["model"]["hidden"] == [10**7, 10**8]
+
+
+def test_a_grid_without_end_is_refused(tmp_path, unchecked):
+    with pytest.raises(InputError, match="at most 1,000,000"):
+        Grid(("digits",), seeds=10**9)
+    write_grid(tmp_path, Grid(("digits",)))
+    with (tmp_path / "grid.json").open("a") as file:
+        file.write(" " * 2**16)
+    with pytest.raises(InputError, match="at most 65,536 bytes"):
+        read_grid(tmp_path)
+
+
+def test_folders_of_runs_that_lie_elsewhere_are_refused(tmp_path):
+    mine = tmp_path / "mine" / "digits" / "vsc-0"
+    mine.mkdir(parents=True)
+    (mine / "thesis.tex").write_text("years of work")
+    for link in ("runs", "runs/digits"):
+        out = tmp_path / link.replace("/", "-")
+        (out / link).parent.mkdir(parents=True)
+        (out / link).symlink_to(tmp_path / "mine" / ("digits" if "/" in link else ""))
+        with pytest.raises(InputError, match="got a link to"):
+            run(out)
+    out = tmp_path / "locked"
+    (out / "runs").mkdir(parents=True)
+    (out / "runs" / ".lock").symlink_to(mine / "thesis.tex")
+    with pytest.raises(InputError, match="got a link to"):
+        run(out)
+    assert (mine / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["../../mine", "/mine", "a/b", "a\\b", "."])
+def test_a_row_whose_data_is_a_path_is_refused(tmp_path, name):
+    row = {"data": name, "model": "vsc", "seed": 0, "fingerprint": "x", "versions": {}, "values": {}}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(InputError, match="data must be a name, not a path"):
+        read_rows(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"unit": [], "direction": "lower", "how": ""}, {"unit": "", "direction": 1, "how": ""}, []]
+)
+def test_definitions_are_text(tmp_path, unchecked, entry):
+    (tmp_path / "measures.json").write_text(json.dumps({"neg_elbo": entry}))
+    with pytest.raises(InputError, match="neg_elbo must have unit, direction and how"):
+        read_definitions(tmp_path)
 
 
 def test_settings_of_training_that_are_given_leave_the_others(tmp_path):

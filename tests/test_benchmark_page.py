@@ -1,10 +1,12 @@
 """Tables, page and figures of rows that are known: numbers against scipy.stats, and no word that could run."""
 
 import csv
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pytest
@@ -109,6 +111,37 @@ def test_the_page_loads_nothing_runs_nothing_and_is_the_same_again(out, tmp_path
     write_benchmark(tmp_path, list(rows()), DEFINITIONS, failures=("beta-vae on digits, seed 0: <b>no</b> luck",))
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (out / path.name).read_bytes()
+
+
+EVIL = (
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(1)</script>",
+    '"><svg onload=alert(1)>',
+    "{{7*7}}",
+    "=1+1",
+)
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_names_of_others_are_text_everywhere(tmp_path, evil, capsys):
+    name = evil.replace("/", "_")  # the name of a folder
+    definitions = {measure: {**entry, "how": evil, "unit": evil} for measure, entry in DEFINITIONS.items()}
+    odd = [replace(row, values={**row.values, evil: 1.0}, versions={evil: evil}) for row in rows(data=name)]
+    sections = write_benchmark(tmp_path, odd, definitions | {evil: definitions["neg_elbo"]}, failures=(evil,))
+    print_benchmark(sections)
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    tags = re.findall(r"<(/?\w+)", html)
+    assert not {"img", "script", "/script"} & set(tags)
+    assert not re.search(r"<[^>]*\son\w+=", re.sub(r'"[^"]*"', '""', html))
+    assert escape(evil) in html
+    assert "54439" not in html
+    if "<" in evil:
+        assert evil not in html
+        assert evil not in (tmp_path / "table.md").read_text(encoding="utf-8")
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        cells = [cell for line in csv.reader(file) for cell in line]
+    assert not [cell for cell in cells if cell[:1] in "=+@" and cell]
+    assert all(float(cell) for cell in cells if cell[:1] == "-")
 
 
 def test_every_figure_is_a_file_that_stands_alone(out, tmp_path):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -117,13 +118,75 @@ def test_data_lists_every_set_with_its_licence(capsys):
     assert all(word in out for word in ("mnist", "fashion-mnist", "digits", "CC BY-SA 3.0", "MIT"))
 
 
-@pytest.mark.parametrize("content", ["epochs: [1", "- 3", "\x00"])
-def test_a_file_that_is_no_yaml_is_named(tmp_path, capsys, content):
+LAUGHS = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in pairwise("abcdefghijklmnop"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "epochs: [1",
+        "- 3",
+        "\x00",
+        LAUGHS,
+        "epochs: &e 3\nseed: *e",
+        "a: &a [*a]",
+        "epochs: !!python/object/apply:os.mkdir ['sprung']",
+        "epochs: !!int ''",
+        "epochs: !!bool x",
+        "epochs: 2001-99-99",
+        "epochs: 2001-01-01",
+        "epochs: 0x_",
+        "epochs: " + "9" * 5000,
+        "epochs: " + "[" * 2000,
+        "epochs: " + "[" * 20 + "]" * 20,
+        "epochs: {a: 1}",
+        "1: 2",
+        "? [a, b]\n: 1",
+        "x" * 2**17,
+        "--- {a: 1}\n--- {a: 1}",
+        "epochs: '\\x1b[2J'\n- \x9b",
+    ],
+)
+def test_a_file_that_is_no_yaml_is_named(tmp_path, capsys, content, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "options.yaml").write_text(content)
     assert run("train", "digits", "--out", tmp_path / "new", "--config", tmp_path / "options.yaml") == 2
     err = capsys.readouterr().err
     assert "options.yaml must" in err
     assert len(err.splitlines()) == 1
+    assert len(err) < 600
+    assert [path.name for path in tmp_path.iterdir()] == ["options.yaml"]
+
+
+def test_a_pipe_of_options_is_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "options.yaml")
+    assert run("train", "digits", "--out", tmp_path / "new", "--config", tmp_path / "options.yaml") == 2
+    assert "must be a plain file, got a pipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["[1, [2]]", "null", "x", "1.5", "[]", "''", "yes", ".nan", "-3"])
+def test_an_option_of_another_kind_ends_in_one_line(tmp_path, capsys, value):
+    for name in ("epochs", "hidden", "network", "learning_rate", "compile", "out", "nonsense", "config", "resume"):
+        (tmp_path / "options.yaml").write_text(f"{name}: {value}\nbatch_size: -1\n")
+        code = run("train", "digits", "--out", tmp_path / "new", "--config", tmp_path / "options.yaml")
+        assert code == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_compare_replaces_no_run_that_lies_elsewhere(tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "vsc").symlink_to(tmp_path / "mine")
+    assert run("compare", "digits", "--objectives", "vsc", "--out", tmp_path / "out", "--overwrite", *QUICK) == 2
+    assert "must be a place of its own, got a link to" in capsys.readouterr().err
+    assert not list((tmp_path / "mine").iterdir())
+
+
+def test_a_name_moves_no_cursor(tmp_path, capsys):
+    assert run("measure", tmp_path / "\x1b[2J\x9bevil\u202e") == 2
+    err = capsys.readouterr().err
+    assert not set(err) & set("\x1b\x9b\u202e")
+    assert "evil" in err
 
 
 def test_help_of_benchmark_teaches(capsys):

@@ -124,3 +124,6 @@ def test_csv_holds_a_row_a_latent_and_no_formula(linear_model, codes):
     assert ends == pytest.approx([0.963, 1, 1], abs=1e-3)  # Wilson: n / (n + 1.96²), of 100 samples
     evil = [factor.__class__(**{**factor.__dict__, "classes": ("=HYPERLINK(1)",)}) for factor in factors[:1]]
     assert "\n0,always-on,'=HYPERLINK(1)," in format_factors(evil, codes.class_names)
+    beside = {factor.latent: {"goes_with": "\uff1dcmd", "rho": -0.5} for factor in factors}
+    first = next(csv.DictReader(StringIO(format_factors(factors, codes.class_names, beside=beside))))
+    assert (first["goes_with"], first["rho"]) == ("'\uff1dcmd", "-0.5000")  # a number stays one

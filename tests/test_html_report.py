@@ -1,5 +1,6 @@
 """The page: one file that loads and runs nothing, says what the numbers say, and copes with every kind of run."""
 
+import csv
 import json
 import re
 import shutil
@@ -179,6 +180,48 @@ def test_names_that_a_user_gives_are_text(tmp_path):
     assert "$x$ & <b>" in page.text
     assert "{{ 7 * 7 }}" in page.text
     assert "<script" not in page.source
+
+
+EVILS = (
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(1)</script>",
+    '"><svg onload=alert(1)>',
+    "'-alert(1)-'",
+    "{{7777*7}} {% raw %}",
+    "$\\frac{$ \\input{x}",
+    "\x00\x01\x1b[2J\x7f<b",
+    "\u202eevil\u2066",
+    "]]><!--",
+    "&lt;script&gt;",
+    "<" * 1000,
+)
+
+
+@pytest.mark.parametrize("n_dense", [0, 1])
+def test_names_that_nobody_should_give_are_text(tmp_path, n_dense):
+    """Of classes, attributes, the run, its data, objective and terms."""
+    folder = tmp_path / EVILS[2].replace("/", "_")
+    run = make_run(folder, names=EVILS, n_classes=len(EVILS), objective=EVILS[0], n_dense=n_dense)
+    (codes,) = runs.read_codes(run, ("test",))
+    values = {
+        name: codes.slab_loc[:, i % codes.n_latents].astype(float) for i, name in enumerate(EVILS) if "\x00" not in name
+    }
+    runs.save_arrays(run, "attributes.npz", values)
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["name"], config["objective"][EVILS[1]] = EVILS[1], EVILS[2]
+    (run / "config.json").write_text(json.dumps(config))
+    history = [
+        {"epoch": i, "seconds": 1.0, **{f"{part}{EVILS[1]}": 1.0 for part in ("", "validation_")}} for i in (1, 2)
+    ]
+    runs.write_history(run, history)
+    page = check(report(run))
+    for name in EVILS[:6]:
+        assert " ".join(name.split()) in page.text
+    assert "54439" not in page.source
+    assert not {"img", "b"} & set(page.tags)
+    with (run / "factors.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert len({len(row) for row in rows}) == 1
 
 
 def test_classes_with_equal_names_stay_apart(tmp_path):

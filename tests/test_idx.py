@@ -3,6 +3,8 @@ import hashlib
 import os
 import struct
 import tracemalloc
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,16 +113,47 @@ def test_another_file_than_the_published_is_refused(tmp_path):
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    for path in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(InputError, match=f"a readable file, got {path}"):
+    for path, expected in ((tmp_path / "nowhere", "a readable file"), (tmp_path, "a plain file, got a folder")):
+        with pytest.raises(InputError, match=f"{path}.*{expected}|{expected}.*{path}"):
             read_idx(path)
 
 
-@pytest.mark.parametrize("declared", [10, 2**31])
+def test_a_pipe_is_not_waited_for_and_a_device_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "train-images-idx3-ubyte")
+    for path in (tmp_path / "train-images-idx3-ubyte", Path("/dev/zero")):
+        with pytest.raises(InputError, match="must be a plain file"):
+            read_idx(path)
+
+
+def test_a_bomb_with_an_honest_header_is_refused():
+    """A megabyte that becomes a gibibyte; what becomes 256 MiB is read, whatever the ratio."""
+    for declared, fits in ((2**28, True), (2**28 + 1, False), (2**30, False)):
+        squeezed = zlib.compressobj(9, wbits=31)
+        bomb = squeezed.compress(build((declared,), b""))
+        for _ in range(min(declared, 2**28) >> 24):
+            bomb += squeezed.compress(bytes(2**24))
+        bomb += squeezed.flush()
+        assert len(bomb) < 2**19
+        if fits:
+            assert read_idx(bomb).shape == (declared,)
+        else:
+            with pytest.raises(InputError, match="must be at most 268,435,456 bytes"):
+                read_idx(bomb)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1,) * 33, (1,) * 255, (0, 2**32 - 1, 2**32 - 1, 2**32 - 1), (2**31, 2**31, 2**31, 0)]
+)
+def test_what_no_array_can_be_is_refused(shape):
+    with pytest.raises(InputError, match="at most 32 axes"):
+        read_idx(build(shape, bytes(int(0 not in shape))))
+
+
+@pytest.mark.parametrize("declared", [10, 2**27, 2**31])
 def test_memory_follows_neither_a_bomb_nor_a_forged_header(declared):
     bomb = gzip.compress(build((declared,), b"") + bytes(2**26 if declared == 10 else 100))
     tracemalloc.start()
-    with pytest.raises(InputError, match="Download it again"):
+    with pytest.raises(InputError, match="Is its header damaged" if declared == 2**31 else "Download it again"):
         read_idx(bomb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

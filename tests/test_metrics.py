@@ -19,7 +19,7 @@ from cospike import metrics
 from cospike._errors import InputError
 from cospike.codes import Codes
 from cospike.kinds import latent_kinds, uses
-from cospike.metrics import DEFINITIONS, measure
+from cospike.metrics import DEFINITIONS, measure, parse_measurements
 
 N_PAIRS = metrics.N_PAIRS
 SUFFIXES = ("", "_specific", "_exact", "_specific_exact")
@@ -493,3 +493,14 @@ def test_probes_are_left_out_of_so_many_classes_that_they_would_take_longer_than
     left = measure(codes, train=codes)
     assert not any(name.startswith("probe") for name in left)
     assert left.keys() >= {"within", "between", "consistency_gap"}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "change", [{"value": "1"}, {"value": None}, {"stderr": "x"}, {"unit": ["nats"], "how": []}, {"direction": "up"}]
+)
+def test_what_is_no_measurement_is_refused(change):
+    entry = {"value": 1.5, "unit": "nats", "direction": "lower", "how": "a bound", "stderr": None}
+    assert parse_measurements({"x": entry})["x"].value == 1.5
+    with pytest.raises((ValueError, TypeError)):
+        parse_measurements({"x": entry | change})

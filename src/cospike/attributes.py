@@ -18,6 +18,7 @@ from jaxtyping import Real
 from cospike._arrays import to_array
 from cospike._errors import InputError, check_number, check_type
 from cospike._files import format_arrays, parse_arrays, write_atomic
+from cospike._reading import MAX_BINARY, read_file
 from cospike.morphology import Attributes, Images, measure_clothes, measure_strokes
 from cospike.sources import cache_folder
 
@@ -195,7 +196,7 @@ def _cached_at(images: Images, kind: str) -> Path:
 def _read(path: Path, kind: str, n: int) -> Attributes | None:
     """What is kept at ``path``; None if that is nothing, or not what it should be."""
     try:
-        arrays = parse_arrays(path.read_bytes())
+        arrays = parse_arrays(read_file(path, MAX_BINARY))
     except (OSError, ValueError):
         return None
     fine = all(values.shape == (n,) and values.dtype == np.float64 for values in arrays.values())

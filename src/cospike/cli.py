@@ -14,6 +14,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
 from cyclopts import App, Parameter
 
 from cospike._errors import InputError
+from cospike._text import one_line
 from cospike._version import __version__
 from cospike.choices import check_data, check_runs
 from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options, whole
@@ -275,4 +276,4 @@ def _load(name: str | None, options: Options) -> "Dataset":
 
 def note(text: str) -> None:
     """Say something that is no result."""
-    print(text, file=sys.stderr)
+    print(one_line(text), file=sys.stderr)

@@ -7,16 +7,23 @@ interrupted, with what is done saved.
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 from cyclopts import CycloptsError, Parameter, UnusedCliTokensError
-from cyclopts.config import Yaml
+from cyclopts.config import Dict
 
 from cospike._errors import InputError, LostProcessError, TrainingWarning
+from cospike._reading import read_file
 from cospike.cli import app, note
+
+if TYPE_CHECKING:
+    import yaml
+
+_MAX_OPTIONS = 2**16  # bytes: there are thirty options
+_MAX_DEPTH = 4
 
 
 @app.meta.default
@@ -24,23 +31,52 @@ def _with_config(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     config: Annotated[Path | None, Parameter(help="A YAML file of options, such as `epochs: 40`.")] = None,
 ) -> None:
-    if config is not None:
-        _check_yaml(config)
-    app.config = () if config is None else (Yaml(config, use_commands_as_keys=False),)
+    settings = None if config is None else Dict(read_options(config), source=str(config), use_commands_as_keys=False)
+    app.config = () if settings is None else (settings,)
     app(tokens)
 
 
-def _check_yaml(path: Path) -> None:
+def read_options(path: Path) -> dict[str, Any]:
+    """The options in a YAML file: numbers, words and lists of them by name, and no more of YAML than that.
+
+    Anchors, by which ten lines become a billion, and tags, which construct other things, have no place among options.
+
+    Raises:
+        InputError: if the file holds something else, or cannot be read.
+    """
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = read_file(path, _MAX_OPTIONS).decode("utf-8-sig")
+        _check_events(yaml.parse(text, Loader=yaml.SafeLoader))
+        content = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"'--config' must be a YAML file that can be read, got {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} must be YAML: {' '.join(str(error).split())}.") from error
+    except InputError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path} must be YAML: {' '.join(str(error).split()):.300}.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold options, such as `epochs: 40`, got {type(content).__name__}.")
+    for name, value in content.items():
+        parts = value if isinstance(value, list) else [value]
+        if not isinstance(name, str) or not all(isinstance(part, str | int | float | None) for part in parts):
+            raise InputError(
+                f"{path} must hold numbers, words and lists of them by name, such as `epochs: 40`, not what it has "
+                f"for {name!r:.40}."
+            )
+    return content
+
+
+def _check_events(events: Iterable["yaml.Event"]) -> None:
+    import yaml
+
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        marked = getattr(event, "anchor", None) or getattr(event, "tag", None)
+        if marked or depth > _MAX_DEPTH:
+            raise ValueError("anchors and tags are not for options" if marked else "it is nested too deeply")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,6 +1,5 @@
 """`evaluate()`: all that a run folder tells about its model, without the data."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from cospike import runs
 from cospike._errors import InputError
 from cospike._files import format_json, write_atomic
+from cospike._reading import parse_json, read_file
 from cospike.codes import Codes
 from cospike.evidence import (
     Evidence,
@@ -102,6 +102,6 @@ def read_metrics(run: str | Path) -> dict[str, Measurement]:
     if not path.is_file():
         return evaluate(run).metrics
     try:
-        return parse_measurements(json.loads(path.read_bytes()))
+        return parse_measurements(parse_json(read_file(path), finite=False))
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged: {error}. Delete it to have the run measured again.") from error

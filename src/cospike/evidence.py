@@ -1,6 +1,5 @@
 """What a run folder tells of its latents beside the factor table: what they go with, and what changing them changes."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ import numpy as np
 from cospike import runs
 from cospike._errors import InputError
 from cospike._files import format_json
+from cospike._reading import parse_json, read_file
 from cospike.associations import WORTH_A_NAME, Association, associate
 from cospike.attributes import measure_attributes
 from cospike.codes import Codes
@@ -176,7 +176,7 @@ def read_interventions(run: Path) -> dict[int, Intervention] | None:
     if not path.is_file():
         return None
     try:
-        found = [_intervention(**entry) for entry in json.loads(path.read_bytes())]
+        found = [_intervention(**entry) for entry in parse_json(read_file(path), finite=False)]
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise InputError(f"{path} is damaged: {error}. Delete it to have the run measured again.") from error
     return {one.latent: one for one in found}

@@ -5,6 +5,7 @@ from inspect import signature
 from pathlib import Path
 
 from cospike._errors import InputError
+from cospike._reading import refuse_links
 from cospike.data import Dataset
 from cospike.device import check_compile, is_first
 from cospike.evaluation import Evaluation, evaluate
@@ -76,6 +77,7 @@ def compare(
     built = {name: build_objective(name, options, among=objectives) for name in objectives}
     for name, objective in built.items():
         check_objective(build_model(data, objective, options), data, objective)
+        refuse_links(out / name)
         check_folder(out / name, resume=resume, overwrite=overwrite)
         if options.compile:
             check_compile(objective)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cospike._errors import InputError
+from cospike._text import cell as text_cell
 from cospike.codes import ACTIVE_THRESHOLD, Codes, check_codes
 from cospike.decoding import Decode, HasDecoder, decoder_of
 from cospike.intervals import UNKNOWN, lift, wilson_interval
@@ -184,6 +185,4 @@ def _counts(active: Bool[np.ndarray, " sample"]) -> tuple[int, int]:
 
 def _cell(content: str | float) -> str:
     """Four decimals of a number; text that no spreadsheet takes for a formula."""
-    if not isinstance(content, str):
-        return f"{content:.4f}"
-    return f"'{content}" if content[:1] in ("=", "+", "-", "@", "\t", "\r") else content
+    return text_cell(content) if isinstance(content, str) else f"{content:.4f}"

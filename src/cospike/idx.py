@@ -4,7 +4,8 @@ A file is two zero bytes, a type code, the number of axes, each axis as a big-en
 row-major order. Only unsigned bytes (type code 8) are known here: the published image sets hold nothing else.
 
 A header is a claim, not a fact. Memory follows the bytes that are really there, never the size declared, and
-reading stops one byte past it: neither a forged header nor a gzip bomb can exhaust the machine.
+reading stops one byte past it. A gzip bomb may have an honest header, so that a compressed file may become 256 times as
+large as it is, or 256 MiB: MNIST becomes 5 times as large, binary drawings 120 times.
 
 A published set is four such files (`MEMBERS`) in a folder, read together as an `ImageSet`.
 """
@@ -25,6 +26,7 @@ from jaxtyping import UInt8
 
 from cospike._errors import InputError
 from cospike._files import write_atomic
+from cospike._reading import open_file
 
 MEMBERS = (
     "train-images-idx3-ubyte.gz",
@@ -37,6 +39,8 @@ MEMBERS = (
 MAX_BYTES = 2**31
 """The largest file that is read: 2 GiB of grey levels become 8 GiB of float32."""
 
+_MAX_RATIO, _ALWAYS_FINE = 256, 2**28  # decoded bytes for one of gzip; whatever the ratio
+_MAX_AXES = 32
 _UNSIGNED_BYTE = 0x08
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 2**20
@@ -95,8 +99,8 @@ def read_idx(
     """
     name = name or (str(source) if isinstance(source, Path) else "the given bytes")
     try:
-        with _open(source) as stream:
-            shape, raw = _read(stream, name, ndim)
+        with _open(source) as (stream, limit):
+            shape, raw = _read(stream, name, ndim, limit)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _refusal("a whole gzip file", f"{name}, which is damaged ({error})", "Download it again.") from None
     except OSError as error:
@@ -140,17 +144,20 @@ def write_idx(path: Path, array: UInt8[np.ndarray, "..."]) -> None:
 
 
 @contextmanager
-def _open(source: Path | bytes) -> Iterator[io.BufferedIOBase]:
-    """The bytes of a source as a stream, unzipped as they are read."""
-    with source.open("rb") if isinstance(source, Path) else io.BufferedReader(io.BytesIO(source)) as file:
-        if file.peek(2)[:2] == _GZIP_MAGIC:
+def _open(source: Path | bytes) -> Iterator[tuple[io.BufferedIOBase, int]]:
+    """The bytes of a source as a stream, unzipped as they are read, and how many values there may be."""
+    with open_file(source, 2 * MAX_BYTES) if isinstance(source, Path) else io.BytesIO(source) as file:
+        start = file.read(2)
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        if start == _GZIP_MAGIC:
             with gzip.GzipFile(fileobj=file) as unzipped:
-                yield unzipped
+                yield unzipped, min(MAX_BYTES, max(_ALWAYS_FINE, _MAX_RATIO * size))
         else:
-            yield file
+            yield file, MAX_BYTES
 
 
-def _read(stream: io.BufferedIOBase, name: str, ndim: int | None) -> tuple[tuple[int, ...], bytearray]:
+def _read(stream: io.BufferedIOBase, name: str, ndim: int | None, limit: int) -> tuple[tuple[int, ...], bytearray]:
     """The declared shape and all bytes of the file, header included, once they agree."""
     raw = _read_up_to(stream, 4)
     if len(raw) < 4 or raw[0] or raw[1]:
@@ -173,8 +180,10 @@ def _read(stream: io.BufferedIOBase, name: str, ndim: int | None) -> tuple[tuple
             f"{name} of shape {shape}",
             f"It seems to hold {kind[axes]}." if axes in kind else "Is it another file?",
         )
-    if (size := math.prod(shape)) > MAX_BYTES:
-        raise _refusal(f"at most {MAX_BYTES:,} bytes", f"{name} that declares {size:,}", "Is its header damaged?")
+    if (size := math.prod(shape)) > limit:
+        raise _refusal(f"at most {limit:,} bytes", f"{name} that declares {size:,}", "Is its header damaged?")
+    if axes > _MAX_AXES or math.prod(side for side in shape if side) > MAX_BYTES:  # of an empty array, NumPy multiplies
+        raise _refusal(f"an array of at most {_MAX_AXES} axes", f"{name} of shape {shape!s:.200}", "Is it damaged?")
     raw += _read_up_to(stream, size + 1)
     if (found := len(raw) - 4 - 4 * axes) != size:
         surplus = f"more than {size:,}" if found > size else f"{found:,}"

@@ -106,12 +106,12 @@ class Measurement:
 def parse_measurements(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Measurement]:
     """Measurements from plain values, such as those of JSON.
 
-    Raises:
-        ValueError: if one has no number, or no known direction; TypeError or AttributeError for other things.
+    Raises ValueError if one has no number, text or known direction; TypeError or AttributeError for other things.
     """
     metrics = {name: Measurement(**entry) for name, entry in stored.items()}
-    for name, measurement in metrics.items():
-        if not isinstance(measurement.value, int | float) or measurement.direction not in get_args(Direction):
+    for name, one in metrics.items():
+        typed = map(isinstance, (one.value, one.stderr, one.unit + one.how), (int | float, int | float | None, str))
+        if not all(typed) or one.direction not in get_args(Direction):
             raise ValueError(f"{name} has no number or no known direction")
     return metrics
 

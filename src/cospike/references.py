@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as format_tensors
 
 from cospike import probes
 from cospike._errors import InputError
 from cospike._files import write_atomic
+from cospike._reading import MAX_BINARY, parse_json, read_file
 from cospike._types import UNLABELLED
 from cospike.classifier import Classifier, accuracy, fit_classifier
 from cospike.data import Dataset, Split
@@ -25,6 +24,7 @@ from cospike.progress import working
 from cospike.runs import read_config
 from cospike.schedule import steps_per_epoch
 from cospike.sources import cache_folder
+from cospike.tensors import check_fit, parse_tensors
 
 _VERSION = 2  # of what is below: a higher one passes over what is in the cache
 _STEPS, _EPOCHS = 1_200, 30  # six epochs of MNIST; of small data, what is enough
@@ -68,14 +68,14 @@ class References:
             ValueError: if the content is no such file, or of other data.
         """
         try:
+            weights, told = parse_tensors(content)
+            check_fit(lambda: Classifier(shape, n_classes), weights)
             classifier = Classifier(shape, n_classes)
-            classifier.load_state_dict(parse_tensors(content))
-            told = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-            metrics = parse_measurements(json.loads(told["metrics"]))
-            finite = all(bool(weights.isfinite().all()) for weights in classifier.parameters())
-        except (SafetensorError, RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            classifier.load_state_dict(weights)
+            metrics = parse_measurements(parse_json(told["metrics"].encode()))
+        except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError("it is no supervised network for these data") from error
-        if told.get("fingerprint") != fingerprint or not finite:
+        if told.get("fingerprint") != fingerprint:
             raise ValueError("it is no supervised network for these data")
         return cls(classifier.eval(), metrics, fingerprint)
 
@@ -95,7 +95,7 @@ def measure_references(data: Dataset, *, cache: bool = True) -> References | Non
     path = cache_folder() / "references" / f"{fingerprint}-{_VERSION}.safetensors"
     if cache:
         with suppress(OSError, ValueError):
-            return References.from_bytes(path.read_bytes(), data.shape, data.n_classes, fingerprint)
+            return References.from_bytes(read_file(path, MAX_BINARY), data.shape, data.n_classes, fingerprint)
     with working("training a supervised network, to compare with"):
         references = _measure(data, fingerprint)
     if cache:
@@ -116,7 +116,7 @@ def read_references(run: Path, shape: tuple[int, ...], n_classes: int) -> Refere
         return None
     try:
         fingerprint = str(read_config(run)["data"].get("fingerprint"))
-        return References.from_bytes(path.read_bytes(), shape, n_classes, fingerprint)
+        return References.from_bytes(read_file(path, MAX_BINARY), shape, n_classes, fingerprint)
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}. Delete it: a report does without.") from error
 

@@ -1,9 +1,13 @@
 """What an interrupted training has to keep, as named tensors: `pack` and `unpack` are each other's inverse."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 from torch.optim import Optimizer
 
 from cospike.model import SparseVAE
+
+_MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # of Adam
 
 
 def pack(
@@ -32,7 +36,8 @@ def unpack(
     """Give model and optimizer what `pack` took of them; the best weights and the totals come back.
 
     Raises:
-        KeyError, ValueError, RuntimeError: if the tensors are of another model.
+        KeyError, ValueError, RuntimeError: if the tensors are of another model; a fused step would read and write past
+            the end of moments that are too short.
     """
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -46,6 +51,26 @@ def unpack(
     for name, tensor in part("optimizer.").items():
         index, _, key = name.partition(".")
         moments.setdefault(int(index), {})[key] = tensor
+    best, totals = part("best."), part("totals.")
+    _check(moments, [weight for group in optimizer.param_groups for weight in group["params"]])
+    if best and _shapes(best) != _shapes(weights):
+        raise ValueError("its best weights are of another model")
+    if not all(total.dim() == 0 and bool(total.isfinite()) for total in totals.values()):
+        raise ValueError("its totals are no finite numbers")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    return part("best."), part("totals.")
+    return best, totals
+
+
+def _check(moments: dict[int, dict[str, Tensor]], weights: Sequence[Tensor]) -> None:
+    for index, found in moments.items():
+        if not 0 <= index < len(weights) or found.keys() != _MOMENTS:
+            raise ValueError("its moments are of another optimizer")
+        for name, moment in found.items():
+            shape = () if name == "step" else weights[index].shape
+            if moment.shape != shape or moment.dtype != weights[index].dtype or not bool(moment.isfinite().all()):
+                raise ValueError(f"its moment {index}.{name} is not that of a weight")
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}

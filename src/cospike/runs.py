@@ -21,18 +21,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load as parse_tensors
+import torch
 from safetensors.torch import save as format_tensors
 from torch import Tensor
 
+from cospike import _schema
 from cospike._errors import InputError
 from cospike._files import format_arrays, parse_arrays, write_atomic
+from cospike._reading import MAX_BINARY, MAX_TEXT, parse_json, read_file
 from cospike.choices import no_run
 from cospike.codes import Codes
 from cospike.model import SparseVAE
+from cospike.tensors import check_fit, parse_tensors
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = _schema.VERSION
+_MAX_CLASSES, _MAX_NAME = 2**17, 1_000  # classes, characters of their names: more are no names
+_MAX_AXES = 32  # of a sample
+_PER_LAYER = 4  # tensors of a hidden layer, with its mirror's
 _CONFIG_ENTRIES = {
     "cospike": str,
     "torch": str,
@@ -118,22 +123,21 @@ def check_folder(run: Path, *, resume: bool = False, overwrite: bool = False) ->
 
 def read_config(run: str | Path) -> dict[str, Any]:
     """The config of a run, checked to be one that this version reads."""
-    config = _parse_json(_read(Path(run), "config.json"), Path(run) / "config.json")
-    version = config.get("schema_version") if isinstance(config, dict) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"{Path(run) / 'config.json'} must have schema_version {SCHEMA_VERSION}, got {version}. "
-            "Is it a run of another version of cospike?"
-        )
-    for path, kind in _CONFIG_ENTRIES.items():
-        section, _, name = path.partition(".")
+    path = Path(run) / "config.json"
+    config = _schema.migrate(_parse_json(_read(path.parent, path.name), path), path)
+    for entry_path, kind in _CONFIG_ENTRIES.items():
+        section, _, name = entry_path.partition(".")
         entry = config.get(section)
         entry = entry.get(name) if name and isinstance(entry, dict) else None if name else entry
         if not isinstance(entry, kind):
-            raise InputError(
-                f"{Path(run) / 'config.json'} must have {path}, a {kind.__name__}, as a run of cospike has."
-            )
-    return dict(config)
+            raise InputError(f"{path} must have {entry_path}, a {kind.__name__}, as a run of cospike has.")
+    names = config["data"]["class_names"]
+    if len(names) > _MAX_CLASSES or not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
+        raise InputError(
+            f"{path} must have up to {_MAX_CLASSES:,} names of classes, each of up to {_MAX_NAME:,} characters. "
+            "Is it a run of cospike?"
+        )
+    return config
 
 
 def load(run: str | Path) -> SparseVAE:
@@ -146,17 +150,35 @@ def load(run: str | Path) -> SparseVAE:
     config = read_config(run)
     weights, _ = read_tensors(run, "weights.safetensors")
     try:
+        check_fit(lambda: _model_for(config, weights), weights)
         model = SparseVAE(**config["model"])
         if "dense_axes" in weights:
             model.turn(weights["dense_axes"].numpy())
-        if classes := len(weights["pattern_counts"]):
-            model.resize_class_patterns(classes)
+        model.resize_class_patterns(len(weights["pattern_counts"]))
         model.load_state_dict(weights)
-    except (KeyError, RuntimeError, TypeError, InputError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{run / 'weights.safetensors'} does not fit config.json beside it: {reason}") from error
+    except (KeyError, RuntimeError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")  # torch's have a stack below
+        raise InputError(f"{run / 'weights.safetensors'} does not fit config.json beside it: {reason}.") from error
     model.class_names = tuple(config["data"]["class_names"])
     return model.eval()
+
+
+def _model_for(config: dict[str, Any], weights: dict[str, Tensor]) -> SparseVAE:
+    """The model of a config with room for ``weights``; there is not enough for what is no size at all."""
+    shape, hidden, n_latents = (config["model"][name] for name in ("shape", "hidden", "n_latents"))
+    if not (isinstance(shape, list) and isinstance(hidden, list) and 0 < len(shape) <= _MAX_AXES):
+        raise ValueError("its shape and hidden must be lists")
+    if not all(type(size) is int for size in (*shape, *hidden, n_latents)):
+        raise ValueError("its sizes must be whole numbers")
+    if _PER_LAYER * len(hidden) > len(weights):  # each layer of a model takes kilobytes, even without weights
+        raise ValueError(f"it has too few tensors for {len(hidden)} hidden layers")
+    if (n_patterns := len(weights["pattern_counts"])) not in (0, n_classes := len(config["data"]["class_names"])):
+        raise ValueError(f"it has patterns of {n_patterns} classes, of which {n_classes} have names")
+    model = SparseVAE(**config["model"])
+    model.resize_class_patterns(n_patterns)
+    if "dense_axes" in weights:
+        model.dense_axes = torch.empty(model.n_dense, model.n_dense)
+    return model
 
 
 def save_tensors(run: Path, name: str, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -168,13 +190,12 @@ def save_tensors(run: Path, name: str, tensors: dict[str, Tensor], metadata: dic
 
 def read_tensors(run: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and strings of a safetensors file."""
-    content = _read(run, name)
     try:
-        tensors = parse_tensors(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    except (SafetensorError, ValueError) as error:
+        return parse_tensors(_read(run, name))
+    except InputError:
+        raise
+    except ValueError as error:
         raise InputError(f"{run / name} is damaged: {error}.") from error
-    return tensors, header.get("__metadata__") or {}
 
 
 def write_history(run: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -185,7 +206,8 @@ def write_history(run: Path, rows: Iterable[dict[str, Any]]) -> None:
 def read_history(run: str | Path) -> list[dict[str, Any]]:
     """The rows of the history, an epoch each."""
     path = Path(run) / "history.jsonl"
-    rows = [_parse_json(line, path) for line in path.read_bytes().splitlines()] if path.is_file() else []
+    lines = _read(path.parent, path.name).splitlines() if path.is_file() else []
+    rows = [_parse_json(line, path) for line in lines]
     for row in rows:
         if not (
             isinstance(row, dict)
@@ -227,13 +249,13 @@ def read_codes(run: str | Path, splits: Sequence[str] = ("test", "train")) -> tu
             )
             for split in splits
         )
-    except (TypeError, KeyError, AttributeError, InputError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise InputError(f"{Path(run) / 'codes.npz'} is damaged: {error}") from error
 
 
 def _read(run: Path, name: str) -> bytes:
     try:
-        return (run / name).read_bytes()
+        return read_file(run / name, MAX_TEXT if ".json" in name else MAX_BINARY)
     except FileNotFoundError as error:
         if name == "config.json":
             raise no_run(run) from error
@@ -244,7 +266,7 @@ def _read(run: Path, name: str) -> bytes:
 
 def _parse_json(content: bytes, path: Path) -> Any:
     try:
-        return json.loads(content)
+        return parse_json(content)
     except ValueError as error:
         raise InputError(f"{path} must be JSON, got: {error}.") from error
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
+from cospike._text import one_line
 from cospike.associations import STRONG
 from cospike.class_views import Score
 from cospike.evidence import Evidence
@@ -57,14 +58,14 @@ def print_measures(runs: Mapping[str, Mapping[str, Measurement]], *, everything:
     table.add_column("held-out data")
     table.add_column("", width=1)
     for run in runs:
-        table.add_column(run, justify="right")
+        table.add_column(_escape(run), justify="right")
     table.add_column("unit", style="dim")
     for name in names:
         known = [measures[name] for measures in runs.values() if name in measures]
         earned = [measures[name] for measures in runs.values() if name in measures and is_earned(name, measures)]
         best = _best(earned) if len(runs) > 1 and earned else None
         cells = [_cell(name, measures, best) for measures in runs.values()]
-        table.add_row(name, _ARROWS[known[0].direction], *cells, known[0].unit)
+        table.add_row(_escape(name), _ARROWS[known[0].direction], *cells, _escape(known[0].unit))
     _console().print(table)
 
 
@@ -102,7 +103,7 @@ def _print_factors(factors: Sequence[Factor], evidence: Evidence, stability: Sta
         if stability is not None:
             similarity = stability.similarity[factor.latent]
             cells.append(f"{similarity:.2f}" if similarity >= STABLE else f"[dim]{similarity:.2f} ?[/dim]")
-        table.add_row(*map(escape, cells[:9]), *cells[9:])
+        table.add_row(*map(_escape, cells[:9]), *cells[9:])
     console = _console()
     console.print(table)
     if stability is not None:
@@ -113,6 +114,11 @@ def _print_factors(factors: Sequence[Factor], evidence: Evidence, stability: Sta
         console.print(
             "comes back: cosine of the changes that another value of the latent makes, taken from a sample of the class"
         )
+
+
+def _escape(text: str) -> str:
+    """A name as it is, whatever a terminal or its markup would make of it."""
+    return escape_markup(one_line(text))
 
 
 def _change(one: Intervention | None) -> str:
@@ -132,7 +138,7 @@ def _print_directions(evidence: Evidence) -> None:
     table = _table("direction", "rho", "95 % interval", f"classes ≥ {STRONG}", "made of", "best single latent")
     for one in evidence.named_directions:
         table.add_row(
-            escape(one.attribute),
+            _escape(one.attribute),
             f"{one.rho.value:.2f}",
             f"{one.rho.low:.2f} … {one.rho.high:.2f}",
             f"{one.n_classes} of {one.n_judged}",
@@ -162,7 +168,7 @@ def _with_interval(score: Score | None) -> str:
 
 
 def _print_sharing(sharing: Sharing) -> None:
-    table = _table(", ".join(map(escape, sharing.group)), "", "95 % interval")
+    table = _table(", ".join(map(_escape, sharing.group)), "", "95 % interval")
     table.add_row("overlap of two of them", f"{sharing.inside:.3f}", "")
     table.add_row("overlap with the rest", f"{sharing.outside:.3f}", "")
     for name, estimate in (("difference", sharing.excess), ("… more than the baseline's", sharing.gain)):

@@ -250,6 +250,17 @@ class Trainer:
         position = {name: str(getattr(self, name)) for name in names}
         runs.save_tensors(self.run, "state.safetensors", tensors, position)
 
+    def _check_position(self) -> None:
+        """Refuse a place that no training with these settings gets to."""
+        ends = {"epoch": self.training["epochs"], "step": self.n_steps, "best_epoch": self.epoch if self.best else 0}
+        for name, end in ends.items():
+            if not 0 <= getattr(self, name) <= end:
+                raise ValueError(f"its {name} is {getattr(self, name)}, of {end}")
+        if not 0 <= self.seconds < float("inf"):
+            raise ValueError("its seconds are no time")
+        if len(self.history) < self.epoch or not all("validation_loss" in row for row in self.history):
+            raise ValueError("history.jsonl beside it has not all of its epochs")
+
     def load(self, run: Path) -> None:
         """Take up where `save` left."""
         tensors, position = runs.read_tensors(run, "state.safetensors")
@@ -258,6 +269,10 @@ class Trainer:
             self.epoch, self.step, self.best_epoch = (int(position[name]) for name in ("epoch", "step", "best_epoch"))
             self.seconds, n_processes = float(position["seconds"]), int(position["n_processes"])
             self.best, totals = unpack(tensors, self.model, self.optimizer)
+            self.history = runs.read_history(run)[: self.epoch]
+            self._check_position()
+        except InputError:
+            raise
         except (KeyError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{run / 'state.safetensors'} does not fit this training: {reason}.") from error
@@ -270,4 +285,3 @@ class Trainer:
             )
         everywhere, self.begun = self._share(1), True
         self.totals = {name: everywhere.equal(total.to(self.fabric.device)) for name, total in totals.items()}
-        self.history = runs.read_history(run)[: self.epoch]

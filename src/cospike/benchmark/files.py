@@ -22,10 +22,13 @@ from filelock import FileLock, Timeout
 
 from cospike._errors import InputError, did_you_mean
 from cospike._files import write_atomic
+from cospike._reading import parse_json, read_file, refuse_links
 from cospike.benchmark.recipes import MODELS, check_models
 from cospike.model import SparseVAE
 
 _TRAINING = ("epochs", "batch_size", "learning_rate")
+_MAX_GRID = 2**16  # bytes
+_MAX_SEEDS = 1_000_000  # a list of all runs is made
 _DIGITS = 6  # significant ones, of a value in a row
 
 
@@ -78,6 +81,8 @@ class Grid:
         for name, number in {"seeds": self.seeds, "epochs": self.training.get("epochs", 1)}.items():
             if number < 1:
                 raise InputError(f"'{name}' of a benchmark must be at least 1, got {number}.")
+        if self.seeds > _MAX_SEEDS:
+            raise InputError(f"'seeds' of a benchmark must be at most {_MAX_SEEDS:,}, got {self.seeds}.")
 
     def cells(self, data_names: Iterable[str]) -> list[Cell]:
         """Every run, seed by seed: what is done when only half is done is still a comparison of all models."""
@@ -138,6 +143,7 @@ def one_process(out: Path) -> Iterator[None]:
         InputError: if ``out`` cannot be written, or another process is at work in it.
     """
     try:
+        refuse_links(out / "runs", out / "runs" / ".lock")
         (out / "runs").mkdir(parents=True, exist_ok=True)
         held = FileLock(out / "runs" / ".lock", timeout=0).acquire()
     except Timeout:
@@ -156,7 +162,7 @@ def read_grid(out: Path) -> Grid | None:
     if not path.is_file():
         return None
     fix = "Delete it, and name data sets and models again"
-    stored = _parse(path.read_bytes(), path, fix)
+    stored = _parse(read_file(path, _MAX_GRID), path, fix)
     try:
         settings: dict[str, Any] = {name: tuple(p) if isinstance(p, list) else p for name, p in stored.items()}
         return Grid(**settings)
@@ -177,7 +183,7 @@ def read_rows(out: Path) -> dict[Cell, Row]:
     """
     path = out / "rows.jsonl"
     rows: dict[Cell, Row] = {}
-    for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else (), start=1):
+    for number, line in enumerate(read_file(path).splitlines() if path.is_file() else (), start=1):
         where = f"Line {number} of {path}"
         fix = "Delete that line, and its run is trained again"
         content = _parse(line, where, fix)
@@ -206,9 +212,10 @@ def read_definitions(out: Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         return {}
     fix = "Delete it, and a model's lines in rows.jsonl: its runs are done again and define their measures"
-    definitions: dict[str, dict[str, str]] = _parse(path.read_bytes(), path, fix)
+    definitions: dict[str, dict[str, str]] = _parse(read_file(path), path, fix)
     for name, entry in definitions.items():
-        if not isinstance(entry, dict) or not {"unit", "direction", "how"} <= set(entry):
+        texts = [entry.get(part) for part in ("unit", "direction", "how")] if isinstance(entry, dict) else [None]
+        if not all(isinstance(text, str) for text in texts):
             raise InputError(f"{path} is damaged: {name} must have unit, direction and how. {fix}.")
     return definitions
 
@@ -222,6 +229,8 @@ def _check_row(row: Row) -> None:
     for name, kind in (("data", str), ("model", str), ("seed", int), ("fingerprint", str)):
         if not isinstance(getattr(row, name), kind):
             raise ValueError(f"{name} must be a {kind.__name__}")
+    if Path(row.data).name != row.data or "\\" in row.data:  # it is a part of the names of figures
+        raise ValueError("data must be a name, not a path")
     for name in ("values", "stderr"):
         numbers = getattr(row, name)
         if not isinstance(numbers, dict) or not all(isinstance(value, int | float) for value in numbers.values()):
@@ -232,7 +241,7 @@ def _check_row(row: Row) -> None:
 
 def _parse(content: bytes, where: object, fix: str) -> dict[str, Any]:
     try:
-        value = json.loads(content)
+        value = parse_json(content, finite=False)  # what a row could not measure is NaN
     except ValueError as error:
         raise InputError(f"{where} must be JSON, got: {error}. {fix}.") from error
     if not isinstance(value, dict):

@@ -20,6 +20,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cospike._errors import InputError
+from cospike._reading import refuse_links
+from cospike._text import one_line
 from cospike.benchmark.files import (
     Cell,
     Grid,
@@ -132,6 +134,7 @@ def _jobs(grid: Grid, datasets: dict[str, Dataset], out: Path, *, threads: int) 
         for data in datasets.values()
         for model in grid.models
     }
+    refuse_links(*(out / "runs" / name for name in sources))
     for cell in grid.cells(sources):
         config = first[cell.data, cell.model]
         seeded = {part: {**config[part], "seed": cell.seed} for part in ("model", "training")}
@@ -204,7 +207,9 @@ class _Display:
         self._done += 1
         self._bar.advance(self._task)
         if outcome.row is None:
-            self._console.print(f"cospike: {escape(str(outcome.cell))} failed: {escape(outcome.error)}", soft_wrap=True)
+            self._console.print(
+                f"cospike: {escape(str(outcome.cell))} failed: {escape(one_line(outcome.error))}", soft_wrap=True
+            )
         elif not self._live:
             place = f"{self._done} of {self._total}"
             self._console.print(f"cospike: {outcome.cell}, {seconds:.0f} s ({place})", soft_wrap=True, markup=False)

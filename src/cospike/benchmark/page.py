@@ -17,6 +17,7 @@ import numpy as np
 
 from cospike import plots
 from cospike._files import write_atomic
+from cospike._text import cell
 from cospike.benchmark.aggregate import Comparison, Interval, compare_frontiers, mean_interval
 from cospike.benchmark.files import Row
 from cospike.benchmark.frontier import Mark, frontier_figure
@@ -153,7 +154,8 @@ def format_csv(sections: Sequence[Section]) -> str:
             for measure, one in intervals.items():
                 entry = section.definitions.get(measure, {"unit": "", "direction": ""})
                 numbers = [f"{number:.6g}" if isfinite(number) else "" for number in (one.mean, one.low, one.high)]
-                writer.writerow((section.data, model, measure, entry["unit"], entry["direction"], one.n, *numbers))
+                names = map(cell, (section.data, model, measure, entry["unit"], entry["direction"]))
+                writer.writerow((*names, one.n, *numbers))
     return buffer.getvalue()
 
 

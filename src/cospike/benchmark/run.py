@@ -84,10 +84,17 @@ def configure(
     objective = {"name": CLASSIFIER} if supervised else Objective.preset(recipe.preset, **recipe.objective).to_dict()
     shared = {"n_classes": data.n_classes, **(model or {})}
     of_preset = model_settings(recipe.preset, shared.get("n_latents", Options.n_latents))
+    try:
+        with torch.device("meta"):  # no memory for what a stored grid asks for, before anyone looks at it
+            settings = SparseVAE(data.shape, **{**shared, **of_preset, **recipe.model}, seed=seed).settings
+        trained = default_training(len(data.train), **(training or {}))
+    except (TypeError, RuntimeError, OverflowError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")  # torch's have a stack below
+        raise InputError(f"'model' and 'training' of a benchmark must be settings of runs, got: {reason}.") from error
     config = {
-        "model": SparseVAE(data.shape, **{**shared, **of_preset, **recipe.model}, seed=seed).settings,
+        "model": settings,
         "objective": objective,
-        "training": default_training(len(data.train), **(training or {})) | {"seed": seed},
+        "training": trained | {"seed": seed},
         "data": {"name": data.name, "fingerprint": data.fingerprint},
     }
     return dict(json.loads(json.dumps(config)))  # as it comes back from a file

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from cospike._text import one_line
 from cospike.benchmark.page import COLUMNS, Section
 
 HEADLINES = (
@@ -24,9 +26,9 @@ def print_benchmark(sections: Sequence[Section]) -> None:
     for section in sections:
         entries = {name: section.definitions[name] for name in HEADLINES if name in section.definitions}
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        table.add_column(section.data, no_wrap=True)
+        table.add_column(escape(one_line(section.data)), no_wrap=True)
         for name, entry in entries.items():
-            unit = "%" if entry["unit"] == "fraction" else entry["unit"]
+            unit = "%" if entry["unit"] == "fraction" else escape(one_line(entry["unit"]))
             head = COLUMNS[name] + _ARROWS.get(entry["direction"], "")
             table.add_column(f"{head}\n[dim]{unit}[/dim]", justify="right", no_wrap=True)
         for model, cells in section.table.items():
