@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from cospike.codes import Codes
 from cospike.data import Dataset, Split
 from cospike.device import Precision, check_compile, check_precision, default_precision, open_fabric
 from cospike.encoding import check_shape, check_values, encode_dataset
+from cospike.folders import one_writer
 from cospike.held_out import save_held_out
 from cospike.model import SparseVAE
 from cospike.objective import Objective
@@ -76,7 +78,10 @@ def fit(
         The history, a row an epoch: terms in nats a sample, before their prices.
 
     Raises:
-        InputError: for data or settings that cannot be trained on; nothing is written then.
+        InputError: for data or settings that cannot be trained on, a folder that another process is writing, or a
+            disk without room; nothing is written then.
+        OSError: if a file cannot be written, as on a disk that has filled up; what was saved before is whole, and
+            ``resume`` goes on from there.
         FloatingPointError: if a term becomes NaN; it is named, and ``out`` keeps the last good weights.
         KeyboardInterrupt: on Ctrl-C, after the state is saved.
     """
@@ -95,21 +100,25 @@ def fit(
     _check(model, data, objective, training)
     config = _config(model, data, objective, training)
     fabric = open_fabric(accelerator, precision)
-    resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite)
-    trainer = Trainer(fabric, model, data, objective, config, run)
-    if resuming:
-        trainer.load()
-    model.dense_axes = None  # those of an earlier training
-    with (
-        private_random_state(),
-        Interrupt() as interrupt,
-        TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
-    ):
-        trainer.train(interrupt, display)
-    encode = partial(encode_dataset, model, accelerator=accelerator, progress=progress)
-    if objective.needs_labels and model.n_dense:
-        _turn(model, data.train, encode)
-    _finish(model, data, run, encode)
+    if run is not None:
+        runs.check_folder(run, resume=resume, overwrite=overwrite)  # what is no run is not even locked
+    with nullcontext() if run is None else one_writer(run):
+        room = _least_bytes(model, data)
+        resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite, room=room)
+        trainer = Trainer(fabric, model, data, objective, config, run)
+        if resuming:
+            trainer.load()
+        model.dense_axes = None  # those of an earlier training
+        with (
+            private_random_state(),
+            Interrupt() as interrupt,
+            TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
+        ):
+            trainer.train(interrupt, display)
+        encode = partial(encode_dataset, model, accelerator=accelerator, progress=progress)
+        if objective.needs_labels and model.n_dense:
+            _turn(model, data.train, encode)
+        _finish(model, data, run, encode)
     return trainer.history
 
 
@@ -132,6 +141,12 @@ def default_training(
         "batch_size": batch_size,
         "learning_rate": 2.5e-3 if learning_rate is None else learning_rate,
     }
+
+
+def _least_bytes(model: SparseVAE, data: Dataset) -> int:
+    """What a run takes on the disk: weights, in the state once more with two moments each, and codes."""
+    weights: int = sum(part.numel() * part.element_size() for part in model.state_dict().values())
+    return 4 * weights + (len(data.train) + len(data.test)) * (3 * model.n_latents + 3) * 4
 
 
 def _turn(model: SparseVAE, split: Split, encode: Callable[[Split], Codes]) -> None:
