@@ -151,7 +151,7 @@ def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"must be a folder, got the file .*file\."), one_writer(tmp_path / "file"):
         pass
-    with pytest.raises(InputError, match="can be written.*Not a directory"), one_writer(tmp_path / "file" / "run"):
+    with pytest.raises(InputError, match=r"can be written.*Not a directory"), one_writer(tmp_path / "file" / "run"):
         pass
 
 

@@ -22,8 +22,9 @@ _DAY = 86_400.0
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write a file whole or not at all: a temporary file beside it, fsync, rename."""
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = None
     try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -31,7 +32,8 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno:  # a full disk does not say which file it was
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
