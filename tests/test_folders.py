@@ -177,6 +177,15 @@ def test_what_cannot_be_written_is_named_with_what_to_do(tmp_path):
             raise error
 
 
+CONFIG = {
+    "schema_version": runs.SCHEMA_VERSION,
+    "cospike": "0.1.0",
+    "torch": "2.6",
+    "model": {},
+    "objective": {"name": "vsc"},
+    "training": {},
+    "data": {"name": "digits", "class_names": []},
+}
 QUICK = ("--epochs", "2", "--n-latents", "6", "--hidden", "16", "--accelerator", "cpu")
 
 
@@ -230,17 +239,39 @@ def test_a_training_holds_its_folder_to_the_end(digits, tmp_path, monkeypatch):
     assert LOCK not in {path.name for path in (tmp_path / "run").iterdir()}
 
 
-def test_what_killed_processes_left_goes_and_what_a_user_keeps_stays(tmp_path):
-    config = {"schema_version": runs.SCHEMA_VERSION}
-    (tmp_path / ".config.json.a1b2c3d4").write_text("half")
+@pytest.mark.slow
+def test_a_command_holds_its_folders_until_it_has_reported(tmp_path, monkeypatch, capsys):
+    held = []
+
+    def watch(folder, **_):
+        held.append(sorted(path.parent.name for path in tmp_path.glob(f"*/{LOCK}")))
+        return folder
+
+    monkeypatch.setattr("cospike.html_report.report", watch)
+    assert run("train", "digits", "--out", tmp_path / "run", *QUICK) == 0
+    objectives = ("--objectives", "vsc", "paper")
+    assert run("compare", "digits", "--out", tmp_path, *objectives, *QUICK) == 0
+    assert held == [["run"], ["paper", "vsc"]]
+    assert not list(tmp_path.glob(f"*/{LOCK}"))
+
+
+def test_what_killed_processes_left_goes_with_the_next_training(tmp_path):
+    runs.begin_run(tmp_path, CONFIG)
+    (tmp_path / ".weights.safetensors.zz_zz_00").write_text("half")
+    (tmp_path / ".notes.abcdefgh").write_text("mine")
     (tmp_path / LOCK).write_text("1 nowhere")
-    assert not runs.check_folder(tmp_path)  # as if it were empty
-    kept = {".notes.abcdefgh", ".weights.safetensors.backup", "config.json.abcdefgh", "weights.safetensors~"}
-    for name in (*kept, ".weights.safetensors.zz_zz_00", ".report.html.01234567"):
-        (tmp_path / name).write_text("")
-    with pytest.raises(InputError, match="other files"):
-        runs.open_run(tmp_path, config)
-    for name in kept:
-        (tmp_path / name).unlink()
-    runs.open_run(tmp_path, config)
-    assert {path.name for path in tmp_path.iterdir()} == {LOCK}
+    runs.open_run(tmp_path, CONFIG, resume=True)
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK, ".notes.abcdefgh", "config.json"}
+
+
+def test_a_run_that_is_being_replaced_is_a_run_at_every_moment(tmp_path, monkeypatch):
+    runs.begin_run(tmp_path, CONFIG)
+    (tmp_path / "notes.txt").write_text("mine")
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(runs, "write_atomic", fail)
+    with pytest.raises(OSError, match="No space"):
+        runs.begin_run(tmp_path, CONFIG | {"torch": "9.9"})
+    assert runs.check_folder(tmp_path, overwrite=True)
