@@ -112,7 +112,7 @@ def test_of_several_processes_of_one_training_the_first_holds_the_lock(tmp_path,
     hold(tmp_path / "run")
     monkeypatch.setenv("RANK", "1")
     with one_writer(tmp_path / "run"):
-        pass
+        check_idle(tmp_path / "run")
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(InputError, match="in use"), one_writer(tmp_path / "run"):
         pass
@@ -143,8 +143,15 @@ def test_a_file_system_without_locks_is_written_with_a_warning(tmp_path, monkeyp
     monkeypatch.setattr(folders, "_lock", lambda path: NoLocks())
     with pytest.warns(TrainingWarning, match=r"has no locks.*only one"), one_writer(tmp_path / "run"):
         (tmp_path / "run" / "file").write_text("")
+    with one_writer(tmp_path / "run"):  # it has been said
+        pass
     (tmp_path / "run" / LOCK).write_text("")
     check_idle(tmp_path / "run")
+
+
+def test_an_error_that_is_of_no_file_is_left_as_it_is(tmp_path):
+    with pytest.raises(BrokenPipeError), writing(tmp_path / "run"):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
 
 def test_a_file_in_the_way_is_named(tmp_path):
@@ -171,7 +178,7 @@ def test_what_cannot_be_written_is_named_with_what_to_do(tmp_path):
             OSError(errno.ENOSPC, "No space left on device", "codes.npz"),
             "codes.npz: No space .* Free some space and go on",
         ),
-        (OSError(errno.EIO, "Input/output error"), "run: Input/output error.* See to the disk and go on"),
+        (OSError(errno.EIO, "Input/output error", "run"), "run: Input/output error.* See to the disk and go on"),
     ):
         with pytest.raises(InputError, match=remedy + " with --resume"), writing(tmp_path / "run"):
             raise error

@@ -21,6 +21,7 @@ from cospike._errors import InputError, TrainingWarning, failed_write
 LOCK = ".lock"
 
 _WAIT = 0.5  # seconds: who only looks whether a folder is in use holds its lock for an instant
+_UNLOCKED: set[Path] = set()  # folders that have been warned of
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
@@ -37,7 +38,7 @@ def one_writer(folder: Path) -> Iterator[None]:
     Warns:
         TrainingWarning: if the file system has no locks, so that nothing keeps others away.
     """
-    if os.environ.get("RANK", "0") != "0":
+    if not _is_first():
         yield
         return
     made = _make(folder)
@@ -67,6 +68,8 @@ def writing(*folders: Path, again: str = "go on with --resume") -> Iterator[None
         try:
             yield
         except OSError as error:
+            if error.filename is None:  # a pipe that is closed, for one
+                raise
             raise failed_write(error, folders[0], again) from error
 
 
@@ -77,7 +80,7 @@ def check_idle(folder: Path) -> None:
         InputError: which process it is.
     """
     path = folder / LOCK
-    if not path.is_file():
+    if not _is_first() or not path.is_file():
         return
     lock = _lock(path)
     try:
@@ -89,6 +92,11 @@ def check_idle(folder: Path) -> None:
         ) from None
     except (OSError, NotImplementedError):  # a disk that cannot be written, or without locks
         return
+
+
+def _is_first() -> bool:
+    """Whether this process is the first of a training, or its only one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -138,12 +146,14 @@ def _acquire(folder: Path) -> FileLock | None:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise _unwritable(folder, error) from error
         path.unlink(missing_ok=True)
-        warnings.warn(
-            f"The file system of {folder} has no locks, so that nothing keeps a second process from writing there. "
-            "See to it that this is the only one.",
-            TrainingWarning,
-            stacklevel=4,
-        )
+        if folder.resolve() not in _UNLOCKED:
+            _UNLOCKED.add(folder.resolve())
+            warnings.warn(
+                f"The file system of {folder} has no locks, so that nothing keeps a second process from writing there. "
+                "See to it that this is the only one.",
+                TrainingWarning,
+                stacklevel=4,
+            )
         return None
     if not again:
         with suppress(OSError):  # a full disk: the lock holds without a name
