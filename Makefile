@@ -22,6 +22,9 @@ check: $(VENV)/.dev lint  ## The quick core, under 90 seconds
 torture: $(VENV)/.torture  ## What docs/trust.md promises, at length: an hour or two
 	$(BIN)/python torture/mutants.py
 	$(BIN)/python torture/fuzz.py
+	$(BIN)/python torture/every_write.py
+	$(BIN)/python torture/kills.py
+	$(BIN)/python torture/memory.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check

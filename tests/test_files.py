@@ -6,6 +6,7 @@ import tracemalloc
 import zipfile
 from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cospike._files import format_arrays, parse_arrays, write_atomic
+from cospike._files import format_arrays, parse_arrays, remove_temporaries, write_atomic, write_cached
 
 ARRAYS = {"x": np.arange(6.0).reshape(2, 3), "names": np.array(["a", "b"])}
 
@@ -39,6 +40,33 @@ def test_a_write_replaces_a_link_and_not_what_it_points_to(tmp_path):
     assert (tmp_path / "mine").read_text() == "years of work"
     assert (tmp_path / "link").read_text() == "new"
     assert not (tmp_path / "link").is_symlink()
+
+
+def test_content_is_on_the_disk_before_it_takes_the_place_of_the_old(tmp_path, monkeypatch):
+    done, fsync, replace = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (done.append("fsync"), fsync(handle)))
+    monkeypatch.setattr(Path, "replace", lambda path, target: (done.append("replace"), replace(path, target)))
+    write_atomic(tmp_path / "file", "new")
+    assert done == ["fsync", "replace"]
+
+
+def test_of_temporary_files_only_those_of_the_names_go(tmp_path):
+    kept = {".notes.abcdefgh", ".rows.jsonl.backup", ".rows.jsonl.ABCDEFGH", "rows.jsonl.abcdefgh", "rows.jsonl"}
+    for name in (*kept, ".rows.jsonl.a1b2c3d4", ".frontier-gap-digits.svg.01_34567"):
+        (tmp_path / name).write_text("")
+    remove_temporaries(tmp_path, ["rows.jsonl", "frontier-*.svg"])
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    remove_temporaries(tmp_path / "nowhere", ["rows.jsonl"])
+
+
+def test_a_cache_leaves_what_another_process_may_be_writing(tmp_path):
+    old, fresh = tmp_path / ".a.npz.old_old_", tmp_path / ".a.npz.fresh_00"
+    for path in (old, fresh):
+        path.write_text("")
+    os.utime(old, (0, 0))
+    write_cached(tmp_path / "b.npz", b"new")
+    assert {path.name for path in tmp_path.iterdir()} == {fresh.name, "b.npz"}
+    write_cached(fresh / "no folder", b"new")  # and one that cannot be written is no failure
 
 
 def test_arrays_come_back():

@@ -9,7 +9,8 @@ import pytest
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.options import model_settings
-from cospike.train import check_objective, default_training
+from cospike.train import default_training
+from cospike.training_checks import check_objective
 
 _SPEC = importlib.util.spec_from_file_location("levers", Path(__file__).parent.parent / "benchmarks" / "levers.py")
 levers = importlib.util.module_from_spec(_SPEC)

@@ -250,7 +250,7 @@ def test_processes_that_were_given_different_data_are_refused(tmp_path):
 
 
 def test_what_processes_cannot_do_is_refused_before_they_start(monkeypatch):
-    monkeypatch.setattr("cospike.train.n_processes", lambda: 8)
+    monkeypatch.setattr("cospike.training_checks.n_processes", lambda: 8)
     model = SparseVAE((12,), 6, hidden=(8,))
     with pytest.raises(InputError, match=r"'batch_size' of fit must be at least the 8 processes .*, got 4\."):
         fit(model, rows(160), batch_size=4, accelerator="cpu")

@@ -1,8 +1,10 @@
 """One way to tell a user what is wrong: what, what was expected, what was given, and the likely fix."""
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Integral, Real
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -15,6 +17,19 @@ class LostProcessError(RuntimeError):
 
 class TrainingWarning(UserWarning):
     """A training goes on, but what comes of it may not be what was wanted: one line, and what to change."""
+
+
+def failed_write(error: OSError, path: Path, again: str) -> InputError:
+    """What is said of a file that could not be written: which one, why, and what to do before it is tried ``again``.
+
+    >>> failed_write(OSError(28, "No space left on device", "run/codes.npz"), Path("run"), "go on with --resume")
+    InputError('Cannot write run/codes.npz: No space left on device. ... Free some space and go on with --resume.')
+    """
+    fix = "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "See to the disk"
+    return InputError(
+        f"Cannot write {error.filename or path}: {error.strerror or error}. What was saved before is whole. "
+        f"{fix} and {again}."
+    )
 
 
 def check_type(value: object, kind: type | tuple[type, ...], argument: str, of: str, expected: str, fix: str) -> None:

@@ -6,8 +6,11 @@ import os
 import re
 import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from fnmatch import fnmatchcase
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,13 +23,16 @@ _HEADER = re.compile(
     rb"'fortran_order': (True|False), 'shape': \(((?:\d{1,18}, ?){0,31}\d{0,18}),?\), \} *\n",
     re.DOTALL,
 )
+_TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # as `tempfile.mkstemp` names them
+_DAY = 86_400.0
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Write a file whole or not at all: a temporary file beside it, fsync, rename."""
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = None
     try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -34,10 +40,40 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno:  # a full disk does not say which file it was
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def is_temporary(path: Path, names: Iterable[str]) -> bool:
+    """Whether it is what `write_atomic`, killed, left of one of the files ``names``, which may have wildcards."""
+    found = _TEMPORARY.fullmatch(path.name)
+    return found is not None and any(fnmatchcase(found[1], name) for name in names)
+
+
+def remove_temporaries(folder: Path, names: Iterable[str], *, seconds: float = 0.0) -> None:
+    """Take away what killed processes left of the files ``names``; nobody else may be writing them.
+
+    Args:
+        folder: where; it need not be there.
+        names: of the files, which may have wildcards.
+        seconds: how old it must be; that of a folder that others write in too is left alone until it is surely dead.
+    """
+    names, before = tuple(names), time.time() - seconds
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if is_temporary(path, names) and path.lstat().st_mtime <= before:
+                path.unlink(missing_ok=True)
+
+
+def write_cached(path: Path, content: bytes) -> None:
+    """Keep what can be had again: a cache that cannot be written is no failure."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_temporaries(path.parent, ["*"], seconds=_DAY)
+        write_atomic(path, content)
 
 
 def format_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:

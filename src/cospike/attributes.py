@@ -6,7 +6,6 @@ is kept in the cache, by the content of the images. Arrays only.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import NoneType
 from typing import Literal, TypeAlias
@@ -17,7 +16,7 @@ from jaxtyping import Real
 
 from cospike._arrays import to_array
 from cospike._errors import InputError, check_number, check_type
-from cospike._files import format_arrays, parse_arrays, write_atomic
+from cospike._files import format_arrays, parse_arrays, write_cached
 from cospike._reading import MAX_BINARY, read_file
 from cospike.morphology import Attributes, Images, measure_clothes, measure_strokes
 from cospike.sources import cache_folder
@@ -122,9 +121,7 @@ def measure_attributes(
         return known
     attributes = _measure(images, chosen, jobs)
     if cache:
-        with suppress(OSError):  # then it is measured anew the next time
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, format_arrays(attributes))
+        write_cached(path, format_arrays(attributes))
     return attributes
 
 

@@ -67,18 +67,22 @@ def train(
     """
     check_data(*filter(None, [data]))
     from cospike.experiment import build_objective, train_run
+    from cospike.folders import writing
     from cospike.html_report import report as write_report
     from cospike.progress import working
+    from cospike.runs import check_folder
     from cospike.tables import print_measures
 
     dataset = _load(data, options)
     built = build_objective(objective, options)
-    evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
-    if evaluation is None:  # another process says the rest
-        return
-    print_measures({objective: evaluation.metrics})
-    with working("writing the report"):
-        path = write_report(out)
+    check_folder(out, resume=resume, overwrite=overwrite)
+    with writing(out):
+        evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
+        if evaluation is None:  # another process says the rest
+            return
+        print_measures({objective: evaluation.metrics})
+        with working("writing the report"):
+            path = write_report(out)
     print(path)
 
 
@@ -106,20 +110,26 @@ def compare(
     """
     check_data(*filter(None, [data]))
     from cospike.experiment import compare as compare_objectives
+    from cospike.folders import writing
     from cospike.html_report import report as write_report
     from cospike.progress import working
+    from cospike.runs import check_folder
     from cospike.tables import print_measures
 
     dataset = _load(data, options)
-    evaluations = compare_objectives(
-        dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
-    )
-    if not evaluations:  # another process says the rest
-        return
-    print_measures({name: evaluation.metrics for name, evaluation in evaluations.items()})
-    *others, last = objectives
-    with working("writing the report"):
-        path = write_report(out / last, compare=[out / name for name in others])
+    folders = [out / name for name in objectives]
+    for folder in folders:
+        check_folder(folder, resume=resume, overwrite=overwrite)
+    with writing(*folders):
+        evaluations = compare_objectives(
+            dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
+        )
+        if not evaluations:  # another process says the rest
+            return
+        print_measures({name: evaluation.metrics for name, evaluation in evaluations.items()})
+        *others, last = folders
+        with working("writing the report"):
+            path = write_report(last, compare=others)
     print(path)
 
 
@@ -160,6 +170,7 @@ def benchmark(
     from cospike.benchmark.grid import find_grid, run_benchmark
     from cospike.benchmark.page import write_benchmark
     from cospike.benchmark.terminal import print_benchmark
+    from cospike.folders import writing
     from cospike.progress import working
 
     preset = QUICK if quick else {}
@@ -167,9 +178,10 @@ def benchmark(
     given = {"models": models, "seeds": seeds, "training": training}
     given = preset | {name: value for name, value in given.items() if value is not None}
     grid = find_grid(out, data or ("digits",) * quick, **given)
-    done = run_benchmark(grid, out, jobs=jobs, keep_runs=keep_runs)
-    with working("writing tables and figures"):
-        sections = write_benchmark(out, done.rows, done.definitions, failures=done.failures)
+    with writing(out / "runs", again="run the same command again"):
+        done = run_benchmark(grid, out, jobs=jobs, keep_runs=keep_runs)
+        with working("writing tables and figures"):
+            sections = write_benchmark(out, done.rows, done.definitions, failures=done.failures)
     print_benchmark(sections)
     print(out / "index.html")
     if done.failures:

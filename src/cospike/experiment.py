@@ -14,7 +14,8 @@ from cospike.objective import PRESETS, Objective
 from cospike.options import DEMO_OBJECTIVES, Options, model_settings
 from cospike.progress import working
 from cospike.runs import check_folder
-from cospike.train import check_objective, fit
+from cospike.train import fit
+from cospike.training_checks import check_objective
 
 _PRICES = ("within", "between", "equivocation", "sharing", "pairwise", "distance", "beta")
 

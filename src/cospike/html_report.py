@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from cospike import __version__, plots, report_figures, report_samples, report_tables, runs
-from cospike._errors import InputError
+from cospike._errors import InputError, failed_write
 from cospike._files import write_atomic
 from cospike.associations import STRONG, WORTH_A_NAME
 from cospike.attributes import UNITS, attribute_kind
@@ -69,7 +69,7 @@ def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
             html = _render(run, view, columns, _stability(run, compare))
         write_atomic(run / "report.html", html.encode(errors="replace"))  # names of files need not be text
     except OSError as error:
-        raise InputError(f"Cannot write the report of {run}: {error.strerror}.") from error
+        raise failed_write(error, run / "report.html", "report again") from error
     return run / "report.html"
 
 

@@ -62,8 +62,7 @@ class MeanPairwiseJS(torch.autograd.Function):
         rows = logits.detach().index_select(0, order[n_left_out:])
         if rows.device.type == "mps":  # which lacks some of the operations
             rows, sizes = rows.cpu(), sizes.cpu()
-        if rows.dtype not in (torch.float32, torch.float64):
-            rows = rows.float()
+        rows = rows if rows.dtype == torch.float64 else rows.float()
         n_pairs = int((sizes * (sizes - 1)).sum()) // 2
         rows = rows.clamp_(-_LOGIT_RANGE, _LOGIT_RANGE)
         if not rows.shape[1]:

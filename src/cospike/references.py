@@ -14,7 +14,7 @@ from safetensors.torch import save as format_tensors
 
 from cospike import probes
 from cospike._errors import InputError
-from cospike._files import write_atomic
+from cospike._files import write_cached
 from cospike._reading import MAX_BINARY, parse_json, read_file
 from cospike._types import UNLABELLED
 from cospike.classifier import Classifier, accuracy, fit_classifier
@@ -99,9 +99,7 @@ def measure_references(data: Dataset, *, cache: bool = True) -> References | Non
     with working("training a supervised network, to compare with"):
         references = _measure(data, fingerprint)
     if cache:
-        with suppress(OSError):  # then it is measured anew the next time
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(path, references.to_bytes())
+        write_cached(path, references.to_bytes())
     return references
 
 

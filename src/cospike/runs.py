@@ -12,10 +12,11 @@ metrics.json        {name: {value, unit, direction, how}}
 interventions.json  what each latent does to attributes and to the judge
 factors.csv         a row a latent
 report.html
+
+While it is being trained, `.lock` keeps other processes away (`cospike.folders`).
 """
 
 import json
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,11 @@ from torch import Tensor
 
 from cospike import _schema
 from cospike._errors import InputError
-from cospike._files import format_arrays, parse_arrays, write_atomic
+from cospike._files import format_arrays, is_temporary, parse_arrays, remove_temporaries, write_atomic
 from cospike._reading import MAX_BINARY, MAX_TEXT, parse_json, read_file
 from cospike.choices import no_run
 from cospike.codes import Codes
+from cospike.folders import LOCK, check_idle, check_room
 from cospike.model import SparseVAE
 from cospike.tensors import check_fit, parse_tensors
 
@@ -58,35 +60,45 @@ FILES = (
     "references.safetensors",
     "attributes.npz",
     "codes.npz",
-    "history.jsonl",
     "state.safetensors",
+    "history.jsonl",
     "weights.safetensors",
     "config.json",
 )
+"""In the order in which they go: without its history, a state would be resumed to half of one."""
 
 
-def open_run(run: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> bool:
+def open_run(
+    run: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False, room: int = 0
+) -> bool:
     """Make sure of a folder for training with ``config``; returns whether there is something to resume.
 
-    Nothing in it changes before `begin_run`: a training that fails at once costs no older run.
+    But for what a killed process left half written, nothing in it changes before `begin_run`: a training that fails
+    at once costs no older run.
+
+    Args:
+        run: the folder, in which nobody else may be writing.
+        config: everything that decides the run.
+        resume: go on with what is there.
+        overwrite: replace it.
+        room: bytes that the run will take at least.
 
     Raises:
-        InputError: if the folder holds a run and neither flag is given, if it holds something that is no run, or
-            if the run was started with other settings.
+        InputError: if the folder holds a run and neither flag is given, if it holds something that is no run, if
+            the run was started with other settings, or if the disk is full or cannot be written.
     """
+    resuming = False
     if check_folder(run, resume=resume, overwrite=overwrite) and resume:
         old = read_config(run)
         if (run / "previews.npz").is_file():  # finished: another version takes it as it is
             old |= {name: config[name] for name in ("cospike", "torch")}
         _check_same(old, config, run)
-        return (run / "state.safetensors").is_file()
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=run):
-            pass
-    except OSError as error:
-        raise InputError(f"'out' must be a folder that can be written, got {run}: {error.strerror}.") from error
-    return False
+        resuming = (run / "state.safetensors").is_file()
+    remove_temporaries(run, FILES)
+    sizes = {name: (run / name).stat().st_size for name in FILES if (run / name).is_file()}
+    # What is there is replaced; new content of the state stands beside the old one for a moment.
+    check_room(run, max(room - sum(sizes.values()), sizes["state.safetensors"] if resuming else 0))
+    return resuming
 
 
 def recorded_training(run: Path) -> dict[str, Any]:
@@ -97,7 +109,8 @@ def recorded_training(run: Path) -> dict[str, Any]:
 def begin_run(run: Path, config: dict[str, Any]) -> None:
     """Make the folder the run of ``config``: an older run's files go, whatever else a user keeps there stays."""
     for name in FILES:
-        (run / name).unlink(missing_ok=True)
+        if name != "config.json":  # it is replaced: without one this would be no folder of a run for a moment
+            (run / name).unlink(missing_ok=True)
     write_atomic(run / "config.json", json.dumps(config, indent=2) + "\n")
 
 
@@ -111,7 +124,7 @@ def check_folder(run: Path, *, resume: bool = False, overwrite: bool = False) ->
         raise InputError("'resume' and 'overwrite' exclude each other: choose one.")
     if run.exists() and not run.is_dir():
         raise InputError(f"'out' must be a folder, got the file {run}.")
-    if not run.is_dir() or not any(run.iterdir()):
+    if not run.is_dir() or all(path.name == LOCK or is_temporary(path, FILES) for path in run.iterdir()):
         return False
     if not (run / "config.json").is_file():
         raise InputError(f"'out' must be a new folder or a run, got {run}, which holds other files. Choose another.")
@@ -183,9 +196,8 @@ def _model_for(config: dict[str, Any], weights: dict[str, Tensor]) -> SparseVAE:
 
 def save_tensors(run: Path, name: str, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write tensors, and a few strings, into one safetensors file."""
-    write_atomic(
-        run / name, format_tensors({key: part.detach().cpu().contiguous() for key, part in tensors.items()}, metadata)
-    )
+    parts = {key: part.detach().cpu().contiguous() for key, part in tensors.items()}
+    write_atomic(run / name, format_tensors(parts, metadata))
 
 
 def read_tensors(run: Path, name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -209,10 +221,10 @@ def read_history(run: str | Path) -> list[dict[str, Any]]:
     lines = _read(path.parent, path.name).splitlines() if path.is_file() else []
     rows = [_parse_json(line, path) for line in lines]
     for row in rows:
-        if not (
-            isinstance(row, dict)
-            and all(isinstance(value, int | float) for value in (row.get("seconds"), *row.values()))
-        ):
+        if not isinstance(row, dict) or not {type(value) for value in (row.get("seconds"), *row.values())} <= {
+            int,
+            float,
+        }:
             raise InputError(f"{path} must have an object of numbers in every line, with 'seconds' among them.")
     return rows
 
@@ -240,7 +252,12 @@ def save_codes(run: Path, codes: dict[str, Codes]) -> None:
 
 
 def read_codes(run: str | Path, splits: Sequence[str] = ("test", "train")) -> tuple[Codes, ...]:
-    """The codes of the splits named."""
+    """The codes of the splits named.
+
+    Raises:
+        InputError: if they are damaged, or not there, as while the run is being trained.
+    """
+    check_idle(Path(run))
     arrays = read_arrays(run, "codes.npz")
     try:
         return tuple(

@@ -1,8 +1,8 @@
 """`fit`: a training from its settings to what it leaves in a run folder."""
 
-import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,23 +11,23 @@ import numpy as np
 import torch
 
 from cospike import runs
-from cospike._errors import InputError, check_number, check_type
 from cospike._types import UNLABELLED
 from cospike._version import __version__
 from cospike.axes import orthogonal_axes
 from cospike.codes import Codes
 from cospike.collapse import warn_of_collapse
 from cospike.data import Dataset, Split
-from cospike.device import Precision, check_compile, check_precision, default_precision, n_processes, open_fabric
-from cospike.encoding import check_shape, check_values, encode_dataset
+from cospike.device import Precision, default_precision, open_fabric
+from cospike.encoding import encode_dataset
+from cospike.folders import one_writer
 from cospike.held_out import save_held_out
 from cospike.model import SparseVAE
 from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
 from cospike.schedule import steps_per_epoch
-from cospike.share import is_alike
 from cospike.splits import in_turns
 from cospike.trainer import Trainer
+from cospike.training_checks import check_agreement, check_training, check_types
 
 _STEPS = 2_400  # what codes need to settle; small data pass by more often
 _ROWS_FOR_AXES = 2_000  # two hundred of each of ten classes: an angle is then good to a degree
@@ -85,14 +85,17 @@ def fit(
         TrainingWarning: if the spikes have collapsed (`cospike.collapse`), with what to change.
 
     Raises:
-        InputError: for data or settings that cannot be trained on; nothing is written then.
+        InputError: for data or settings that cannot be trained on, a folder that another process is writing, or a
+            disk without room; nothing is written then.
+        OSError: if a file cannot be written, as on a disk that has filled up; what was saved before is whole, and
+            ``resume`` goes on from there.
         FloatingPointError: if a term is not finite any more; it is named, with its step and the training rows in it.
             ``out`` keeps the last good weights, and so does ``model``.
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the state is saved.
         LostProcessError: if another of the processes that train together died, or does not answer.
     """
     objective = Objective.class_consistent() if objective is None else objective
-    _check_types(model, data, objective, (epochs, batch_size, patience, learning_rate), seed, out)
+    check_types(model, data, objective, (epochs, batch_size, patience, learning_rate), seed, out)
     run = Path(out) if out is not None else None
     begun = runs.recorded_training(run) if resume and run else {}
     precision = precision or begun.get("precision") or default_precision(model, accelerator)
@@ -104,27 +107,31 @@ def fit(
         "precision": precision,
         **({"compile": True} if compile else {}),
     }
-    _check(model, data, objective, training)
+    check_training(model, data, objective, training)
     config = _config(model, data, objective, training)
     fabric = open_fabric(accelerator, precision, together=True)
     first = fabric.global_rank == 0
     progress = progress if first else False
-    resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite)
-    trainer = Trainer(fabric, model, data, objective, config, run if first else None)
-    if run is not None and resuming:
-        trainer.load(run)
-    if fabric.world_size > 1:
-        _check_agreement(trainer)
-    model.dense_axes = None  # those of an earlier training
-    with (
-        Interrupt() as interrupt,
-        TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
-    ):
-        trainer.train(interrupt, display)
-    encode = partial(encode_dataset, model, accelerator=accelerator, progress=progress)
-    if objective.needs_labels and model.n_dense:
-        _turn(model, data.train, encode)
-    train = _finish(model, data, trainer.run, encode)
+    if run is not None:
+        runs.check_folder(run, resume=resume, overwrite=overwrite)  # what is no run is not even locked
+    with nullcontext() if run is None else one_writer(run):
+        room = _least_bytes(model, data)
+        resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite, room=room)
+        trainer = Trainer(fabric, model, data, objective, config, run if first else None)
+        if run is not None and resuming:
+            trainer.load(run)
+        if fabric.world_size > 1:
+            check_agreement(trainer)
+        model.dense_axes = None  # those of an earlier training
+        with (
+            Interrupt() as interrupt,
+            TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
+        ):
+            trainer.train(interrupt, display)
+        encode = partial(encode_dataset, model, accelerator=accelerator, progress=progress)
+        if objective.needs_labels and model.n_dense:
+            _turn(model, data.train, encode)
+        train = _finish(model, data, trainer.run, encode)
     if first:
         warn_of_collapse(train, f"{objective.name!r} on {data.name}")
     return trainer.history
@@ -149,6 +156,12 @@ def default_training(
         "batch_size": batch_size,
         "learning_rate": 2.5e-3 if learning_rate is None else learning_rate,
     }
+
+
+def _least_bytes(model: SparseVAE, data: Dataset) -> int:
+    """What a run takes on the disk: weights, in the state once more with two moments each, and codes."""
+    weights: int = sum(part.numel() * part.element_size() for part in model.state_dict().values())
+    return 4 * weights + (len(data.train) + len(data.test)) * (3 * model.n_latents + 3) * 4
 
 
 def _turn(model: SparseVAE, split: Split, encode: Callable[[Split], Codes]) -> None:
@@ -189,103 +202,3 @@ def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dic
             "rows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
         },
     }
-
-
-def check_objective(model: SparseVAE, data: Dataset, objective: Objective) -> None:
-    """Refuse an objective that is meant for another model."""
-    if objective.name == "vae" and not model.is_dense:
-        raise InputError(
-            f"The objective 'vae' does not fit 'n_dense' = {model.n_dense} of SparseVAE: a VAE has no spikes. "
-            f"Set n_dense={model.n_latents}, or use Objective.vsc()."
-        )
-    if objective.pooled and model.conditional_prior is None:
-        raise InputError(
-            f"The objective {objective.name!r} does not fit 'prior' = 'fixed' of SparseVAE: it charges nothing for "
-            "what a pattern says. Set prior='pseudo-inputs', or use Objective.vsc()."
-        )
-    if model.settings["prior"] == "per-class" and model.settings["n_classes"] != data.n_classes:
-        raise InputError(
-            f"'n_classes' of SparseVAE must be the {data.n_classes} of {data.name}, got {model.settings['n_classes']}."
-        )
-
-
-def _check_types(
-    model: object, data: object, objective: object, numbers: Sequence[object], seed: object, out: object
-) -> None:
-    """Refuse what is of a wrong type, before anything is computed from it."""
-    check_type(model, SparseVAE, "model", "fit", "a SparseVAE", "SparseVAE(data.shape) is one.")
-    fix = "`from_arrays(x, y)` and `load_dataset(name)` make one."
-    check_type(data, Dataset, "data", "fit", "a Dataset", fix)
-    check_type(objective, Objective, "objective", "fit", "an Objective", "Objective.preset(name) is one.")
-    for name, value in zip(("epochs", "batch_size", "patience", "learning_rate"), numbers, strict=True):
-        if value is not None:
-            check_number(value, name, "fit", whole=name != "learning_rate")
-    check_number(seed, "seed", "fit", whole=True)
-    if out is not None:
-        check_type(out, (str, Path), "out", "fit", "the path of a folder", "Leave it out to write nothing.")
-
-
-def _check(model: SparseVAE, data: Dataset, objective: Objective, training: dict[str, Any]) -> None:
-    """Refuse what cannot be trained on, with the reason, before anything is written."""
-    for name in ("epochs", "batch_size", "patience"):
-        if training[name] is not None and training[name] < 1:
-            raise InputError(f"'{name}' of fit must be at least 1, got {training[name]}.")
-    if not 0 <= training["seed"] < 2**63:
-        raise InputError(f"'seed' of fit must lie in 0 … 2**63 - 1, got {training['seed']}.")
-    if not 0 < training["learning_rate"] < float("inf"):
-        raise InputError(f"'learning_rate' of fit must be above 0, got {training['learning_rate']}.")
-    if training["batch_size"] > len(data.train):
-        raise InputError(
-            f"'batch_size' of fit must be at most the {len(data.train)} training rows of {data.name}, "
-            f"got {training['batch_size']}."
-        )
-    if n_processes() > 1:
-        _check_processes(data, training)
-    check_precision(training["precision"], "fit")
-    if training.get("compile"):
-        check_compile(objective, all_labelled=bool((data.train.y != UNLABELLED).all()))
-    check_objective(model, data, objective)
-    for split in (data.train, data.validation, data.test):
-        check_shape(model, tuple(split.x.shape[1:]))
-        check_values(model, split.x, data.name)
-    if objective.needs_labels:
-        _check_classes(data, objective)
-
-
-def _check_processes(data: Dataset, training: dict[str, Any]) -> None:
-    if steps_per_epoch(len(data.train), training["batch_size"]) * n_processes() > len(data.train):
-        raise InputError(
-            f"'batch_size' of fit must be at least the {n_processes()} processes that torchrun started, "
-            f"got {training['batch_size']}. Start fewer, or take larger batches."
-        )
-    if training.get("compile"):
-        raise InputError("'compile' of fit is for one process. Leave it out, or start without torchrun.")
-
-
-def _check_agreement(trainer: Trainer) -> None:
-    if not is_alike(
-        json.dumps([trainer.config, trainer.epoch, trainer.step], sort_keys=True),
-        trainer.n_processes,
-        device=trainer.fabric.device,
-    ):
-        raise InputError(
-            f"The {trainer.n_processes} processes of fit must be given the same data, settings and folder, got "
-            "different ones. Is 'out' a folder that all of them share?"
-        )
-
-
-def _check_classes(data: Dataset, objective: Objective) -> None:
-    counts = torch.bincount(data.train.y[data.train.y != UNLABELLED], minlength=data.n_classes)
-    if (present := int((counts > 0).sum())) < 2:
-        raise InputError(
-            f"The objective {objective.name!r} needs labelled samples of at least two classes, "
-            f"got {present} in the training rows of {data.name}. Train with the objective 'vsc' instead."
-        )
-    everywhere = torch.cat([split.y for split in (data.train, data.validation, data.test)])
-    rows = torch.bincount(everywhere[everywhere != UNLABELLED], minlength=data.n_classes)
-    if (lonely := torch.nonzero((counts < 2) & (rows > 0))).numel():
-        label = int(lonely[0])
-        raise InputError(
-            f"A class needs at least two training samples to agree, got {int(counts[label])} of "
-            f"{data.class_names[label]!r} in {data.name}. Add samples, leave it out, or mark it as unlabelled (-1)."
-        )

@@ -18,17 +18,17 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
-
 from cospike._errors import InputError, did_you_mean
-from cospike._files import write_atomic
+from cospike._files import remove_temporaries, write_atomic
 from cospike._reading import parse_json, read_file, refuse_links
 from cospike.benchmark.recipes import MODELS, check_models
+from cospike.folders import LOCK, one_writer
 from cospike.model import SparseVAE
 
 _TRAINING = ("epochs", "batch_size", "learning_rate")
 _MAX_GRID = 2**16  # bytes
 _MAX_SEEDS = 1_000_000  # a list of all runs is made
+_WRITTEN = ("grid.json", "rows.jsonl", "measures.json", "table.*", "index.html", "frontier-*.svg")
 _DIGITS = 6  # significant ones, of a value in a row
 
 
@@ -142,17 +142,9 @@ def one_process(out: Path) -> Iterator[None]:
     Raises:
         InputError: if ``out`` cannot be written, or another process is at work in it.
     """
-    try:
-        refuse_links(out / "runs", out / "runs" / ".lock")
-        (out / "runs").mkdir(parents=True, exist_ok=True)
-        held = FileLock(out / "runs" / ".lock", timeout=0).acquire()
-    except Timeout:
-        raise InputError(
-            f"'out' is in use by another `cospike benchmark`: {out}. Wait for it, or choose another."
-        ) from None
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise InputError(f"'out' must be a folder that can be written, got {out}: {error.strerror}.") from error
-    with held:  # what goes wrong from here on has nothing to do with the lock
+    refuse_links(out / "runs", out / "runs" / LOCK)
+    with one_writer(out / "runs"):
+        remove_temporaries(out, _WRITTEN)
         yield
 
 
