@@ -348,7 +348,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "a folder named like a file",
             "load_dataset('nested')",
-            "A data file must be a readable file, got nested/train-images-idx3-ubyte (Is a directory). Check the path.",
+            "nested/train-images-idx3-ubyte must be a plain file, got a folder. Where does it come from?",
         ),
         Refused(
             "images without labels",
@@ -938,7 +938,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "a folder of options",
             "cospike train images --out new --config images",
-            "'--config' must be a YAML file that can be read, got images: Is a directory.",
+            "images must be a plain file, got a folder. Where does it come from?",
         ),
         Refused(
             "no options in a file",
@@ -998,7 +998,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "a file for a benchmark",
             "cospike benchmark images --out empty",
-            "'out' must be a folder that can be written, got empty: Not a directory.",
+            "'out' must be a folder that can be written, got empty/runs: Not a directory.",
         ),
         Refused(
             "an empty file",

@@ -76,8 +76,8 @@ def test_codes_of_another_library_may_have_byte_labels_or_none():
     ("values", "labels", "message"),
     [
         ([1.0, 2.0], None, r"'values' of Codes.from_values .*got float64 of shape \(2,\)"),
-        ([["a"]], None, "'values' of Codes.from_values must be finite numbers"),
-        ([[np.nan]], None, "without NaN"),
+        ([["a"]], None, r"'values' of Codes.from_values must be numbers \[sample, latent\], got <U1"),
+        ([[np.nan]], None, "must be finite, got NaN or infinity in row 0"),
         ([[1.0]], ["cat"], "'labels' of Codes.from_values must be 1 class indices, got <U3"),
         ([[1.0]], [0, 1], r"got int64 of shape \(2,\)"),
         ([[1.0]], [0.5], "got float64"),

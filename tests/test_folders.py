@@ -238,7 +238,7 @@ def test_a_training_holds_its_folder_to_the_end(digits, tmp_path, monkeypatch):
 
     def watch(*arguments):
         seen.append((tmp_path / "run" / LOCK).read_text().split()[0])
-        finish(*arguments)
+        return finish(*arguments)
 
     monkeypatch.setattr(train, "_finish", watch)
     model = SparseVAE(digits.shape, 4, hidden=(8,))

@@ -7,6 +7,7 @@ proportion to every class.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -261,7 +262,8 @@ def _load_folder(folder: Path, seed: int) -> Dataset:
     if 2 * len(seen) <= (highest := max(seen.tolist(), default=-1)):
         got, fix = f"{folder} with {len(seen)} of them up to {highest}", "Number them anew; drop rows to be ignored."
         raise _bad_source("a folder whose labels number the classes from 0", got, fix)
-    return from_arrays(*train, name=folder.resolve().name, validation=1 / 6, test=test or 1 / 6, seed=seed)
+    name = os.fsencode(folder.resolve().name).decode(errors="replace")  # a name need not be text; in a run it is
+    return from_arrays(*train, name=name, validation=1 / 6, test=test or 1 / 6, seed=seed)
 
 
 def _read_pair(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray] | None:

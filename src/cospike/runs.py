@@ -2,7 +2,7 @@
 
 config.json         everything needed to rebuild and repeat, with `schema_version`
 weights.safetensors the chosen weights and the class patterns
-state.safetensors   weights, optimizer, position and random state: an interrupted run resumes to the same bits
+state.safetensors   weights, optimizer and position: an interrupted run resumes to the same bits
 history.jsonl       a row an epoch
 codes.npz           held-out and training codes
 attributes.npz      what was measured on the held-out samples, such as the slant of a digit
@@ -12,8 +12,7 @@ metrics.json        {name: {value, unit, direction, how}}
 interventions.json  what each latent does to attributes and to the judge
 factors.csv         a row a latent
 report.html
-
-While it is being trained, `.lock` keeps other processes away (`cospike.folders`).
+.lock               only while it is trained: keeps other processes away (`cospike.folders`)
 """
 
 import json
