@@ -173,6 +173,19 @@ def test_a_disk_without_room_is_refused_and_one_that_knows_no_size_is_not(tmp_pa
     check_room(tmp_path / "run", 10**15)
 
 
+def test_a_run_needs_room_for_what_it_has_not_yet_and_for_a_second_state(tmp_path, monkeypatch):
+    usage = namedtuple("usage", ("total", "used", "free"))
+    runs.begin_run(tmp_path, CONFIG)
+    (tmp_path / "state.safetensors").write_bytes(bytes(3_000_000))
+    for free, room in ((3_000_000, 5_900_000), (2_900_000, 5_900_001), (2_900_000, 0)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage(10**9, 0, free))
+        if free == 3_000_000:
+            assert runs.open_run(tmp_path, CONFIG, resume=True, room=room)
+        else:
+            with pytest.raises(InputError, match=r"3\.00 MB more at least, got 2\.90 MB"):
+                runs.open_run(tmp_path, CONFIG, resume=True, room=room)
+
+
 def test_what_cannot_be_written_is_named_with_what_to_do(tmp_path):
     for error, remedy in (
         (

@@ -47,7 +47,7 @@ class Status:
 
 def read_status(path: Path) -> str:
     """What a process was doing when it ended."""
-    return path.read_bytes().rstrip(b"\0").decode() if path.is_file() else "starting"
+    return (path.read_bytes().rstrip(b"\0").decode() if path.is_file() else "") or "starting"
 
 
 class Writes:
