@@ -2,7 +2,7 @@
 
     python torture/processes.py [--data digits] [--seeds 20] [--processes 1 2 4] [--epochs N]
 
-They differ in rounding alone, which after some hundred steps is another training, as two threads instead of one are too.
+They differ in rounding alone, which after some hundred steps is another training, as with two threads instead of one.
 So there is a row a way of training: the mean over seeds of the bound on held-out data, and of what it differs by from
 that of one process with one thread, seed by seed, with its standard error, and the largest difference of one seed.
 """
