@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cospike.codes import Codes
     from cospike.counterfactuals import Counterfactual, find_counterfactual
     from cospike.data import Dataset, Split, from_arrays, load_dataset
+    from cospike.deployment import export_onnx
     from cospike.directions import Direction, block_directions
     from cospike.disentanglement import monoscore
     from cospike.encoding import encode_dataset
@@ -57,6 +58,7 @@ _HOMES = {
     "codes": ("Codes",),
     "counterfactuals": ("Counterfactual", "find_counterfactual"),
     "data": ("Dataset", "Split", "from_arrays", "load_dataset"),
+    "deployment": ("export_onnx",),
     "directions": ("Direction", "block_directions"),
     "disentanglement": ("monoscore",),
     "encoding": ("encode_dataset",),
@@ -117,6 +119,7 @@ __all__ = [
     "encode_dataset",
     "evaluate",
     "explain",
+    "export_onnx",
     "find_counterfactual",
     "fit",
     "from_arrays",

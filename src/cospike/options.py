@@ -8,6 +8,9 @@ from cyclopts import Group, Parameter
 ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vsc-pseudo-inputs", "vae"]
 """The presets of `cospike.objective`, which loads torch."""
 
+SplitName: TypeAlias = Literal["train", "validation", "test"]
+"""The parts of a data set."""
+
 DEMO_OBJECTIVES: tuple[ObjectiveName, ...] = ("vsc", "paper", "class-consistent")
 """What `cospike compare` trains by default; the report is that of the last one."""
 

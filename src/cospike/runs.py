@@ -12,6 +12,7 @@ metrics.json        {name: {value, unit, direction, how}}
 interventions.json  what each latent does to attributes and to the judge
 factors.csv         a row a latent
 report.html
+onnx/               encoder and decoder for use without Python, if they were asked for; samples.png or .csv likewise
 """
 
 import json
@@ -45,6 +46,10 @@ _CONFIG_ENTRIES = {
     "data.class_names": list,
 }
 FILES = (
+    "onnx/encoder.onnx",
+    "onnx/decoder.onnx",
+    "samples.png",
+    "samples.csv",
     "report.html",
     "factors.csv",
     "interventions.json",
