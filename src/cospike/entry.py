@@ -14,6 +14,7 @@ from typing import Annotated, TextIO
 from cyclopts import CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Yaml
 
+from cospike import cli_runs  # noqa: F401  # its commands join the app
 from cospike._errors import InputError, LostProcessError, TrainingWarning
 from cospike.cli import app, note
 
