@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cospike.families import Sharing, group_sharing
     from cospike.generation import generate
     from cospike.html_report import report
+    from cospike.hub import load, push_to_hub
     from cospike.importance import importance_bounds, latent_worth, n_global_worth
     from cospike.information import pairwise_js, spike_information
     from cospike.interventions import Intervention, intervene
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from cospike.plausibility import Plausibility
     from cospike.recovery import measure_recovery, support_f1
     from cospike.references import measure_references
-    from cospike.runs import load
     from cospike.schedule import Schedule
     from cospike.spike_slab import SpikeSlab
     from cospike.synthetic import Cause, make_shapes, make_sparse_linear
@@ -68,6 +68,7 @@ _HOMES = {
     "families": ("Sharing", "group_sharing"),
     "generation": ("generate",),
     "html_report": ("report",),
+    "hub": ("load", "push_to_hub"),
     "importance": ("importance_bounds", "latent_worth", "n_global_worth"),
     "information": ("pairwise_js", "spike_information"),
     "interventions": ("Intervention", "intervene"),
@@ -79,7 +80,6 @@ _HOMES = {
     "plausibility": ("Plausibility",),
     "recovery": ("measure_recovery", "support_f1"),
     "references": ("measure_references",),
-    "runs": ("load",),
     "schedule": ("Schedule",),
     "spike_slab": ("SpikeSlab",),
     "synthetic": ("Cause", "make_shapes", "make_sparse_linear"),
@@ -141,6 +141,7 @@ __all__ = [
     "monoscore",
     "n_global_worth",
     "pairwise_js",
+    "push_to_hub",
     "report",
     "spike_information",
     "stability",

@@ -1,4 +1,4 @@
-"""Commands that take a finished run somewhere: export, encode, generate. They belong to the app of `cospike.cli`."""
+"""Commands that take a finished run somewhere: export, encode, generate, push. They join the app of `cospike.cli`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -95,3 +95,33 @@ def generate(
     from cospike.sample_files import parse_settings, write_samples
 
     print(write_samples(run, label=label, set=parse_settings(set), n=n, seed=seed, out=out))
+
+
+@app.command
+def push(
+    run: Path,
+    repo: str,
+    *,
+    private: Annotated[bool, _Flag] = False,
+    without_samples: Annotated[bool, _Flag] = False,
+    license: str | None = None,  # noqa: A002
+) -> None:
+    """Share RUN on the Hugging Face hub, with a model card written from it; `cospike.load` takes what is printed.
+
+    Try `cospike push runs/digits user/digits --private`, after `hf auth login` or with HF_TOKEN set.
+
+    Args:
+        run: The folder of a finished run.
+        repo: USER/NAME; made if it is not there.
+        private: Make it so that only you see it.
+        without_samples: Leave out the report and the previews, which show samples of the data. Codes and labels go in
+            any case.
+        license: Of the model, by the hub's short name, such as apache-2.0 (default: the card names none).
+    """
+    check_runs((run,))
+    from cospike.hub import push_to_hub
+    from cospike.progress import working
+
+    with working(f"pushing {run}"):
+        address = push_to_hub(run, repo, private=private or None, samples=not without_samples, license=license)
+    print(address)
