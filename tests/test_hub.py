@@ -61,6 +61,8 @@ class StandIn(BaseHTTPRequestHandler):
             return self.refuse(store.status, "Nothing")
         path = self.path.split("?")[0].strip("/").split("/")
         if path == ["api", "validate-yaml"]:
+            if "license: nonsense" in json.loads(body)["content"]:
+                return self.answer(400, {"errors": [{"message": '"license" must be a known one'}], "warnings": []})
             return self.answer(content={"errors": [], "warnings": []})
         store.tokens.add(self.headers.get("Authorization"))
         if path == ["api", "repos", "create"]:
@@ -69,7 +71,7 @@ class StandIn(BaseHTTPRequestHandler):
             store.asked.append(asked)
             status = 409 if repo in store.repos else 200
             store.repos.setdefault(repo, {"README.md": b"old", ".gitattributes": b""})
-            return self.answer(status, {"url": f"http://127.0.0.1/{repo}", "error": "exists"})
+            return self.answer(status, {"url": f"{store.url}/{repo}", "error": "exists"})
         repo = "/".join(path[2:4])
         if path[4] == "preupload":
             files = [
@@ -84,7 +86,7 @@ class StandIn(BaseHTTPRequestHandler):
             elif line["key"] == "deletedFile":
                 del store.repos[repo][value["path"]]
         store.n_commits += 1
-        return self.answer(content={"commitUrl": f"http://127.0.0.1/{repo}/commit/x", "commitOid": store.sha(repo)})
+        return self.answer(content={"commitUrl": f"{store.url}/{repo}/commit/x", "commitOid": store.sha(repo)})
 
     def do_HEAD(self):
         self.do_GET()
@@ -132,9 +134,9 @@ def store(monkeypatch, tmp_path):
     thread.start()
     constants = import_module("huggingface_hub.constants")
     monkeypatch.setattr(constants, "ENDPOINT", server.store.url)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.store.url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
+    template = server.store.url + "/{repo_id}/resolve/{revision}/{filename}"
+    for module in (constants, import_module("huggingface_hub.file_download")):  # older versions have it in both
+        monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     connect = socket.socket.connect
@@ -319,6 +321,14 @@ def test_a_hub_out_of_reach_is_one_line_and_the_cache_serves(measured, store, mo
             with pytest.raises(InputError, match="within reach") as refusal:
                 do()
             assert "\n" not in str(refusal.value)
+
+
+def test_a_card_that_the_hub_does_not_take_is_explained_in_one_line(measured, store):
+    with pytest.raises(
+        InputError, match=r'^Cannot push .*: Invalid metadata in README\.md\. - "license" must be a known'
+    ):
+        cs.push_to_hub(measured, "someone/digits", license="nonsense")
+    assert store.n_commits == 0
 
 
 @pytest.mark.parametrize("repo_id", ["digits", "a/b/c", "a/", "../b", ""])

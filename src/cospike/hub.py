@@ -215,12 +215,14 @@ def _talking(what: str) -> Iterator[None]:
         raise InputError(f"{what}: there is none, or not for you. `hf auth whoami` says who you are.") from error
     except errors.RevisionNotFoundError as error:
         raise InputError(f"{what}: it has no such version.") from error
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
+        raise InputError(f"{what}: the hub is not within reach, and the cache has none.") from error
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         fix = " `hf auth whoami` says who you are." if status in (401, 403) else ""
         raise InputError(f"{what}: the hub answers with status {status}.{fix}") from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise InputError(f"{what}: the hub is not within reach, and the cache has none.") from error
+    except ValueError as error:  # such as a card that the hub does not take
+        raise InputError(f"{what}: {' '.join(str(error).split())[:300]}") from error
     except Exception as error:  # a broken connection is an error of requests, httpx or httpx2, by the hub's version
         raise InputError(f"{what}: {type(error).__name__}. Is the hub within reach?") from error
     finally:
