@@ -73,6 +73,8 @@ class Options:
     """Compile the step: takes ten to twenty seconds and a C++ compiler, and pays in trainings of minutes."""
     accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_training)] = "auto"
     """Where to train."""
+    logger: Annotated[Literal["tensorboard"] | None, Parameter(group=_training)] = None
+    """Write history, settings and measures for a tracker too: tensorboard, below the run's folder."""
 
 
 def model_settings(preset: str, n_latents: int) -> dict[str, Any]:

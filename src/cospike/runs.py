@@ -13,6 +13,7 @@ interventions.json  what each latent does to attributes and to the judge
 factors.csv         a row a latent
 report.html
 onnx/               encoder and decoder for use without Python, if they were asked for; samples.png or .csv likewise
+tensorboard/        history and settings for that tracker, if `fit` was told to
 """
 
 import json

@@ -26,6 +26,7 @@ from cospike.progress import Interrupt, TrainingDisplay
 from cospike.schedule import steps_per_epoch
 from cospike.share import is_alike
 from cospike.splits import in_turns
+from cospike.trackers import Tracker
 from cospike.trainer import Trainer
 
 _STEPS = 2_400  # what codes need to settle; small data pass by more often
@@ -49,6 +50,7 @@ def fit(
     compile: bool | None = None,  # noqa: A002  # as torch calls it
     accelerator: str = "auto",
     progress: bool | None = None,
+    logger: Any = None,
 ) -> list[dict[str, Any]]:
     """Train ``model`` in place, and leave a run folder in ``out``.
 
@@ -76,6 +78,8 @@ def fit(
             (docs/performance.md); default: no, and for a run that is resumed as it began.
         accelerator: "auto", "cpu", "cuda", "mps".
         progress: show a progress display; default: if the terminal shows it.
+        logger: "tensorboard" (the extra `tensorboard`), which writes settings and history below ``out``; or an object
+            with `log_hyperparams` and `log_metrics`, as those of `lightning_fabric.loggers` have.
 
     Returns:
         The history, a row an epoch: terms in nats a sample, before their prices.
@@ -100,11 +104,12 @@ def fit(
     }
     _check(model, data, objective, training)
     config = _config(model, data, objective, training)
+    tracker = Tracker(logger, run, config)
     fabric = open_fabric(accelerator, precision, together=True)
     first = fabric.global_rank == 0
     progress = progress if first else False
     resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite)
-    trainer = Trainer(fabric, model, data, objective, config, run if first else None)
+    trainer = Trainer(fabric, model, data, objective, config, run if first else None, tracker if first else None)
     if run is not None and resuming:
         trainer.load(run)
     if fabric.world_size > 1:
@@ -114,7 +119,10 @@ def fit(
         Interrupt() as interrupt,
         TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
     ):
-        trainer.train(interrupt, display)
+        try:
+            trainer.train(interrupt, display)
+        finally:
+            tracker.close()
     encode = partial(encode_dataset, model, accelerator=accelerator, progress=progress)
     if objective.needs_labels and model.n_dense:
         _turn(model, data.train, encode)
