@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cospike.entry import main
@@ -12,6 +13,7 @@ HOME = Path(__file__).parent.parent
 README = (HOME / "README.md").read_text(encoding="utf-8")
 READING = (HOME / "docs" / "reading.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+DEPLOYMENT = (HOME / "docs" / "deployment.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ cospike (.*)$", README, re.MULTILINE)
 
 
@@ -45,6 +47,23 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
         main(shlex.split(command))
         assert capsys.readouterr().out
     assert len(Path("runs/quick/rows.jsonl").read_text(encoding="utf-8").splitlines()) == 12
+
+
+@pytest.mark.slow
+def test_the_page_on_deployment_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for command, example in re.findall(
+        r"^\$ cospike ([^\n]*)$|^```python\n(.*?)```", DEPLOYMENT, re.MULTILINE | re.DOTALL
+    ):
+        if command:
+            main(shlex.split(command))
+            assert capsys.readouterr().out
+        exec(compile(example, "docs/deployment.md", "exec"), names)
+    assert np.abs(names["code"] - names["codes"].values()).max() < 1e-4
+    assert names["mean"].shape == names["x"].shape
+    assert len(names["names"]) == 10
 
 
 def test_links_within_the_repository_lead_somewhere():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cospike.codes import Codes
     from cospike.counterfactuals import Counterfactual, find_counterfactual
     from cospike.data import Dataset, Split, from_arrays, load_dataset
+    from cospike.deployment import export_onnx
     from cospike.directions import Direction, block_directions
     from cospike.disentanglement import monoscore
     from cospike.encoding import encode_dataset
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from cospike.families import Sharing, group_sharing
     from cospike.generation import generate
     from cospike.html_report import report
+    from cospike.hub import load, push_to_hub
     from cospike.importance import importance_bounds, latent_worth, n_global_worth
     from cospike.information import pairwise_js, spike_information
     from cospike.interventions import Intervention, intervene
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from cospike.plausibility import Plausibility
     from cospike.recovery import measure_recovery, support_f1
     from cospike.references import measure_references
-    from cospike.runs import load
     from cospike.schedule import Schedule
     from cospike.spike_slab import SpikeSlab
     from cospike.synthetic import Cause, make_shapes, make_sparse_linear
@@ -57,6 +58,7 @@ _HOMES = {
     "codes": ("Codes",),
     "counterfactuals": ("Counterfactual", "find_counterfactual"),
     "data": ("Dataset", "Split", "from_arrays", "load_dataset"),
+    "deployment": ("export_onnx",),
     "directions": ("Direction", "block_directions"),
     "disentanglement": ("monoscore",),
     "encoding": ("encode_dataset",),
@@ -66,6 +68,7 @@ _HOMES = {
     "families": ("Sharing", "group_sharing"),
     "generation": ("generate",),
     "html_report": ("report",),
+    "hub": ("load", "push_to_hub"),
     "importance": ("importance_bounds", "latent_worth", "n_global_worth"),
     "information": ("pairwise_js", "spike_information"),
     "interventions": ("Intervention", "intervene"),
@@ -77,7 +80,6 @@ _HOMES = {
     "plausibility": ("Plausibility",),
     "recovery": ("measure_recovery", "support_f1"),
     "references": ("measure_references",),
-    "runs": ("load",),
     "schedule": ("Schedule",),
     "spike_slab": ("SpikeSlab",),
     "synthetic": ("Cause", "make_shapes", "make_sparse_linear"),
@@ -117,6 +119,7 @@ __all__ = [
     "encode_dataset",
     "evaluate",
     "explain",
+    "export_onnx",
     "find_counterfactual",
     "fit",
     "from_arrays",
@@ -138,6 +141,7 @@ __all__ = [
     "monoscore",
     "n_global_worth",
     "pairwise_js",
+    "push_to_hub",
     "report",
     "spike_information",
     "stability",

@@ -59,5 +59,6 @@ class Encoder(nn.Module):
         # hardtanh is a clamp that is four times as fast on its way back.
         scale = hardtanh(log_scale, -_MAX_LOG_SCALE, _MAX_LOG_SCALE).exp()
         if n_dense := loc.shape[1] - logits.shape[1]:
-            logits = torch.cat([logits.new_full((len(logits), n_dense), ALWAYS_ON_LOGIT), logits], dim=1)
+            always = logits.new_full((logits.shape[0], n_dense), ALWAYS_ON_LOGIT)  # `len` would fix an export's batch
+            logits = torch.cat([always, logits], dim=1)
         return SpikeSlab(logits, loc, scale, validate_args=False)

@@ -14,6 +14,7 @@ from cospike.objective import PRESETS, Objective
 from cospike.options import DEMO_OBJECTIVES, Options, model_settings
 from cospike.progress import working
 from cospike.runs import check_folder
+from cospike.trackers import log_measures
 from cospike.train import fit
 from cospike.training_checks import check_objective
 
@@ -49,11 +50,15 @@ def train_run(
         precision=options.precision,
         compile=options.compile,
         accelerator=options.accelerator,
+        logger=options.logger,
     )
     if not is_first():
         return None
     with working(f"measuring {objective.name} on held-out data"):
-        return evaluate(out)
+        evaluation = evaluate(out)
+    if options.logger:
+        log_measures(out, evaluation.metrics)
+    return evaluation
 
 
 def compare(

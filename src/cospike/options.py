@@ -9,6 +9,9 @@ from cyclopts import Group, Parameter, Token
 ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vsc-pseudo-inputs", "vae"]
 """The presets of `cospike.objective`, which loads torch."""
 
+SplitName: TypeAlias = Literal["train", "validation", "test"]
+"""The parts of a data set."""
+
 DEMO_OBJECTIVES: tuple[ObjectiveName, ...] = ("vsc", "paper", "class-consistent")
 """What `cospike compare` trains by default; the report is that of the last one."""
 
@@ -84,6 +87,8 @@ class Options:
     """Compile the step: takes ten to twenty seconds and a C++ compiler, and pays in trainings of minutes."""
     accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_training)] = "auto"
     """Where to train."""
+    logger: Annotated[Literal["tensorboard"] | None, Parameter(group=_training)] = None
+    """Write history, settings and measures for a tracker too: tensorboard, below the run's folder."""
 
 
 def model_settings(preset: str, n_latents: int) -> dict[str, Any]:

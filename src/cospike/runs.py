@@ -13,6 +13,8 @@ interventions.json  what each latent does to attributes and to the judge
 factors.csv         a row a latent
 report.html
 .lock               only while it is trained: keeps other processes away (`cospike.folders`)
+onnx/               encoder and decoder for use without Python, if they were asked for; samples.png or .csv likewise
+tensorboard/        history and settings for that tracker, if `fit` was told to
 """
 
 import json
@@ -51,6 +53,10 @@ _CONFIG_ENTRIES = {
     "data.class_names": list,
 }
 FILES = (
+    "onnx/encoder.onnx",
+    "onnx/decoder.onnx",
+    "samples.png",
+    "samples.csv",
     "report.html",
     "factors.csv",
     "interventions.json",

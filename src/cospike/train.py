@@ -26,6 +26,7 @@ from cospike.objective import Objective
 from cospike.progress import Interrupt, TrainingDisplay
 from cospike.schedule import steps_per_epoch
 from cospike.splits import in_turns
+from cospike.trackers import Tracker
 from cospike.trainer import Trainer
 from cospike.training_checks import check_agreement, check_training, check_types
 
@@ -50,6 +51,7 @@ def fit(
     compile: bool | None = None,  # noqa: A002  # as torch calls it
     accelerator: str = "auto",
     progress: bool | None = None,
+    logger: Any = None,
 ) -> list[dict[str, Any]]:
     """Train ``model`` in place, and leave a run folder in ``out``.
 
@@ -77,6 +79,8 @@ def fit(
             (docs/performance.md); default: no, and for a run that is resumed as it began.
         accelerator: "auto", "cpu", "cuda", "mps".
         progress: show a progress display; default: if the terminal shows it.
+        logger: "tensorboard" (the extra `tensorboard`), which writes settings and history below ``out``; or an object
+            with `log_hyperparams` and `log_metrics`, as those of `lightning_fabric.loggers` have.
 
     Returns:
         The history, a row an epoch: terms in nats a sample, before their prices.
@@ -111,13 +115,14 @@ def fit(
     config = _config(model, data, objective, training)
     fabric = open_fabric(accelerator, precision, together=True)
     first = fabric.global_rank == 0
+    tracker = Tracker(logger if first else None, run, config)
     progress = progress if first else False
     if run is not None:
         runs.check_folder(run, resume=resume, overwrite=overwrite)  # what is no run is not even locked
     with nullcontext() if run is None else one_writer(run):
         room = _least_bytes(model, data)
         resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite, room=room)
-        trainer = Trainer(fabric, model, data, objective, config, run if first else None)
+        trainer = Trainer(fabric, model, data, objective, config, run if first else None, tracker)
         if run is not None and resuming:
             trainer.load(run)
         if fabric.world_size > 1:
@@ -127,7 +132,10 @@ def fit(
             Interrupt() as interrupt,
             TrainingDisplay(f"{objective.name} on {data.name}", training["epochs"], show=progress) as display,
         ):
-            trainer.train(interrupt, display)
+            try:
+                trainer.train(interrupt, display)
+            finally:
+                tracker.close()
         encode = partial(encode_dataset, model, accelerator=accelerator, progress=progress)
         if objective.needs_labels and model.n_dense:
             _turn(model, data.train, encode)

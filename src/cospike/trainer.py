@@ -24,6 +24,7 @@ from cospike.progress import Interrupt, TrainingDisplay
 from cospike.run_state import pack, unpack
 from cospike.schedule import Schedule, steps_per_epoch
 from cospike.share import Share, sum_over_processes
+from cospike.trackers import Tracker
 
 _STEPS_PER_LOOK = 20  # how often a step is shown and checked for NaN: each look waits for the device
 _OF_VALIDATION = 2**32 - 1  # instead of an epoch, in the key of its noise
@@ -39,6 +40,7 @@ class Trainer:
     objective: Objective
     config: dict[str, Any]
     run: Path | None  # where to save; of several processes, the first alone does
+    tracker: Tracker | None = None  # whom to hand each row of the history
     begun: bool = False  # whether the run folder is this training's already
     history: list[dict[str, Any]] = field(default_factory=list)
     epoch: int = 0
@@ -97,6 +99,8 @@ class Trainer:
             self.good = self._weights()
             self._keep_best(row["validation_loss"])
             self.save()
+            if self.tracker:
+                self.tracker.log_row(self.history[-1])
             display.end_epoch(self.history[-1])
         if self.best:
             self.model.load_state_dict(self.best)

@@ -1,0 +1,146 @@
+"""Codes in files: what stands there is what `encode_dataset` gives, whatever the parts it was made in."""
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import cospike as cs
+from cospike import code_files
+from cospike._errors import InputError
+from cospike.code_files import write_codes
+from cospike.data import Split
+
+
+@pytest.fixture(scope="module")
+def expected(trained):
+    """The codes of each split, in one pass."""
+    return {
+        name: cs.encode_dataset(trained.model, getattr(trained.data, name)) for name in ("train", "validation", "test")
+    }
+
+
+@pytest.fixture
+def in_parts(monkeypatch):
+    monkeypatch.setattr(code_files, "_ROWS_PER_PART", 100)
+
+
+def read_csv(path):
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    return header, rows
+
+
+def test_a_csv_file_has_every_row_of_every_split_to_the_last_bit(trained, expected, in_parts, tmp_path):
+    assert write_codes(trained.run, "digits", tmp_path / "codes.csv") is None
+    header, rows = read_csv(tmp_path / "codes.csv")
+    assert header == ["id", "split", "label", *(f"latent_{i}" for i in range(16))]
+    place = 0
+    for name, codes in expected.items():
+        part = rows[place : place + len(codes)]
+        assert [row[:2] for row in part] == [[str(i), name] for i in range(len(codes))]
+        assert [row[2] for row in part] == [str(label) for label in codes.labels]
+        values = np.array([row[3:] for row in part], dtype=np.float32)
+        np.testing.assert_allclose(values, codes.values(), rtol=1e-5, atol=1e-6)  # sums of other batch sizes
+        assert_array_equal(values == 0, codes.values() == 0)
+        place += len(codes)
+    assert place == len(rows) == 1797
+
+
+def test_a_parquet_file_is_the_same_table(trained, in_parts, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for name in ("codes.csv", "codes.parquet"):
+        write_codes(trained.run, "digits", tmp_path / name, split="test")
+    table = parquet.read_table(tmp_path / "codes.parquet")
+    header, rows = read_csv(tmp_path / "codes.csv")
+    assert table.column_names == header
+    assert len(rows) == table.num_rows == len(trained.data.test)
+    assert table["label"].to_pylist() == [row[2] for row in rows]
+    values = np.array([row[3:] for row in rows], dtype=np.float32)
+    assert_array_equal(np.stack([table[name].to_numpy() for name in header[3:]], axis=1), values)
+
+
+def test_an_npz_file_holds_codes(trained, expected, tmp_path):
+    write_codes(trained.run, "digits", tmp_path / "all.npz")
+    codes = cs.Codes.from_arrays(dict(np.load(tmp_path / "all.npz")))
+    for name in ("active_probs", "slab_loc", "slab_scale", "labels"):
+        assert_array_equal(getattr(codes, name), np.concatenate([getattr(part, name) for part in expected.values()]))
+    assert codes.class_names == trained.data.class_names
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_an_array_on_disk_is_encoded_row_by_row_without_labels(trained, expected, in_parts, tmp_path, grey):
+    x = trained.data.test.x.numpy()
+    np.save(tmp_path / "x.npy", np.round(255 * x[:, 0]).astype(np.uint8) if grey else x)
+    write_codes(trained.run, str(tmp_path / "x.npy"), tmp_path / "codes.csv")
+    header, rows = read_csv(tmp_path / "codes.csv")
+    assert header[:3] == ["id", "label", "latent_0"]
+    assert [row[:2] for row in rows] == [[str(i), ""] for i in range(len(x))]
+    if grey:
+        x = np.round(255 * x[:, 0]).astype(np.uint8)
+        expected = {"test": cs.encode_dataset(trained.model, x)}
+    values = np.array([row[2:] for row in rows], dtype=np.float32)
+    np.testing.assert_allclose(values, expected["test"].values(), rtol=1e-5, atol=1e-6)
+
+
+def test_labels_have_the_names_of_the_data_and_none_where_they_are_unknown(trained, monkeypatch, tmp_path):
+    y = trained.data.test.y.clone()
+    y[0] = -1
+    split = Split(trained.data.test.x, y)
+    names = tuple("abcdefghij")
+    data = cs.Dataset("letters", split, split, split, names)
+    monkeypatch.setattr(code_files, "load_dataset", lambda name, seed: data)
+    write_codes(trained.run, "digits", tmp_path / "codes.csv", split="train")
+    _, rows = read_csv(tmp_path / "codes.csv")
+    assert [row[2] for row in rows] == ["", *(names[label] for label in y[1:])]
+
+
+def test_another_split_of_the_same_data_is_remarked_on(trained, tmp_path):
+    remark = write_codes(trained.run, "digits", tmp_path / "codes.csv", split="test", split_seed=3)
+    assert "its test rows may have been trained on" in remark
+
+
+@pytest.mark.parametrize(
+    ("data", "out", "more", "message"),
+    [
+        ("digits", "codes.txt", {}, r"must end in \.parquet, \.csv or \.npz, got .*codes\.txt"),
+        ("digits", "none/codes.csv", {}, r"Make .*none first"),
+        ("digist", "codes.csv", {}, "Did you mean 'digits'"),
+        ("digits", "codes.csv", {"split": "tset"}, "Did you mean 'test'"),
+        ("mnist", "codes.csv", {}, r"shape|MNIST|mnist"),
+        ("{tmp}/none.npy", "codes.csv", {}, r"can be read, got .*none\.npy: No such file"),
+        ("{tmp}/text.npy", "codes.csv", {}, r"an \.npy file of numbers, got .*text\.npy"),
+        ("{tmp}/empty.npy", "codes.csv", {}, r"an \.npy file of numbers, got .*empty\.npy"),
+        ("{tmp}/wide.npy", "codes.csv", {}, r"that of the data, \(9,\), got \(1, 8, 8\)"),
+        ("{tmp}/wide.npy", "codes.csv", {"split": "test"}, "which an .npy file has not"),
+    ],
+)
+def test_what_cannot_be_encoded_is_refused_and_nothing_is_written(
+    trained, tmp_path, unchecked, data, out, more, message
+):
+    (tmp_path / "text.npy").write_text("hello")
+    (tmp_path / "empty.npy").touch()
+    np.save(tmp_path / "wide.npy", np.zeros((3, 9)))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        write_codes(trained.run, data.format(tmp=tmp_path), tmp_path / out, **more)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_bad_rows_in_the_middle_leave_the_old_file_and_no_other(trained, in_parts, tmp_path):
+    x = np.zeros((250, 1, 8, 8), dtype=np.float32)
+    x[220] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    (tmp_path / "codes.csv").write_text("older")
+    with pytest.raises(InputError, match="finite"):
+        write_codes(trained.run, str(tmp_path / "x.npy"), tmp_path / "codes.csv")
+    assert (tmp_path / "codes.csv").read_text() == "older"
+    assert {path.name for path in tmp_path.iterdir()} == {"x.npy", "codes.csv"}
+
+
+def test_a_missing_extra_is_named_in_one_line(trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match=r"^A \.parquet file needs pyarrow, .* pip install 'cospike\[tables\]'\.$"):
+        write_codes(trained.run, "digits", tmp_path / "codes.parquet")
