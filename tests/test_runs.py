@@ -178,6 +178,7 @@ def edit_config(run, part, **changes):
         {"shape": [1] * 33},
         {"shape": []},
         {"shape": [1, 8, "8"]},
+        {"shape": [True, 8, 8]},
         {"n_latents": True},
         {"n_latents": 16.0},
         {"n_latents": None},
