@@ -158,6 +158,7 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path, capsys, content, monkeypatch)
     assert [path.name for path in tmp_path.iterdir()] == ["options.yaml"]
 
 
+@pytest.mark.timeout(60)
 def test_a_pipe_of_options_is_not_waited_for(tmp_path, capsys):
     os.mkfifo(tmp_path / "options.yaml")
     assert run("train", "digits", "--out", tmp_path / "new", "--config", tmp_path / "options.yaml") == 2
