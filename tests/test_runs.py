@@ -258,6 +258,7 @@ READERS = {
 }
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "link to a device", "folder"])
 def test_no_reader_waits_for_a_pipe_or_reads_a_device(copied, name, kind, monkeypatch):
