@@ -118,6 +118,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
             read_idx(path)
 
 
+@pytest.mark.timeout(60)
 def test_a_pipe_is_not_waited_for_and_a_device_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "train-images-idx3-ubyte")
     for path in (tmp_path / "train-images-idx3-ubyte", Path("/dev/zero")):
