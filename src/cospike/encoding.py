@@ -159,3 +159,10 @@ def check_values(model: SparseVAE, x: Tensor, name: str) -> None:
             f"The values of {name} must lie in 0 … 1 for a Bernoulli likelihood, got {low:.4g} … {high:.4g}. "
             "Scale them, or use likelihood='gaussian'."
         )
+    if (mixed := model.decoder.mixed) is not None and len(shares := x[:, mixed.shares.to(x.device)].flatten()):
+        low, high = shares.aminmax()
+        if low < 0 or high > 1:
+            raise InputError(
+                f"The shares and indicators of {name} must lie in 0 … 1, got {low:.4g} … {high:.4g}. "
+                "Do the blocks of the likelihood fit the columns?"
+            )
