@@ -8,24 +8,36 @@ from cospike._errors import InputError, did_you_mean
 DATASETS = ("digits", "fashion-mnist", "mnist", "shapes", "sparse-linear")
 """Names that `cospike.load_dataset` knows, which loads torch."""
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow")
+"""Files that are read as tables."""
 
-def check_data(*names_or_folders: str) -> None:
-    """Refuse what is neither the name of a data set nor a folder.
+
+def is_table(source: str | Path) -> bool:
+    """Whether a path is named as a table."""
+    return Path(source).suffix.lower() in TABLE_SUFFIXES
+
+
+def check_data(*names_or_folders: str, tables: bool = False) -> None:
+    """Refuse what is neither the name of a data set nor a folder, or a file of a table where ``tables`` are taken.
 
     >>> check_data("digits", "minst")
     Traceback (most recent call last):
     cospike._errors.InputError: 'name_or_folder' of load_dataset must be ... got 'minst'. Did you mean 'mnist'?
     """
     for given in names_or_folders:
-        if given not in DATASETS and not Path(given).expanduser().is_dir():
+        known = given in DATASETS or Path(given).expanduser().is_dir()
+        if not known and not (tables and is_table(given) and Path(given).expanduser().is_file()):
             raise unknown_data(given)
 
 
 def unknown_data(given: str) -> InputError:
     """What `cospike.load_dataset` says of a name that it does not know."""
+    fix = did_you_mean(given, DATASETS)
+    if is_table(given):
+        fix = "Is the path right?" if not Path(given).expanduser().is_file() else "`cospike train` takes tables."
     return InputError(
-        "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, "
-        f"got {given!r}. {did_you_mean(given, DATASETS)}"
+        "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, or a table, "
+        f"got {given!r}. {fix}"
     )
 
 

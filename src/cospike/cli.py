@@ -16,7 +16,7 @@ from cyclopts import App, Parameter
 from cospike._errors import InputError
 from cospike._version import __version__
 from cospike.choices import check_data, check_runs
-from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options
+from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options, check_source
 
 if TYPE_CHECKING:
     from cospike.data import Dataset
@@ -48,6 +48,7 @@ def train(
     data: str | None = None,
     *,
     out: Path,
+    label: str | None = None,
     objective: ObjectiveName = "class-consistent",
     resume: Annotated[bool, _Flag] = False,
     overwrite: Annotated[bool, _Flag] = False,
@@ -56,21 +57,22 @@ def train(
     """Train a model on DATA, measure it on held-out rows, and write a report.
 
     Args:
-        data: mnist, fashion-mnist, digits, shapes, sparse-linear, or a folder of IDX files. Without one: mnist if it is
-            at hand, else digits.
+        data: mnist, fashion-mnist, digits, shapes, sparse-linear, a table (CSV, TSV, Parquet, Feather), or a folder of
+            IDX files. Without one: mnist if it is at hand, else digits.
         out: The folder of the run. Every epoch is saved there.
+        label: Of a table, the column that names the classes; empty cells are of no class.
         objective: What to minimise.
         resume: Go on with the run in OUT, to the same bits; start it if there is none.
         overwrite: Replace the run in OUT.
         options: Settings.
     """
-    check_data(*filter(None, [data]))
+    check_source(data, label, (objective,))
     from cospike.experiment import build_objective, train_run
     from cospike.html_report import report as write_report
     from cospike.progress import working
     from cospike.tables import print_measures
 
-    dataset = _load(data, options)
+    dataset = _load(data, label, options)
     built = build_objective(objective, options)
     evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
     if evaluation is None:  # another process says the rest
@@ -87,6 +89,7 @@ def compare(
     data: str | None = None,
     *,
     out: Path,
+    label: str | None = None,
     objectives: Annotated[
         tuple[ObjectiveName, ...], Parameter(consume_multiple=(1, None), negative="")
     ] = DEMO_OBJECTIVES,
@@ -99,18 +102,19 @@ def compare(
     Args:
         data: As in `cospike train`.
         out: A folder; each objective has its run below it.
+        label: As in `cospike train`.
         objectives: What to train; the report is that of the last one.
         resume: Go on where a comparison was interrupted.
         overwrite: Replace the runs below OUT.
         options: Settings of all runs.
     """
-    check_data(*filter(None, [data]))
+    check_source(data, label, objectives)
     from cospike.experiment import compare as compare_objectives
     from cospike.html_report import report as write_report
     from cospike.progress import working
     from cospike.tables import print_measures
 
-    dataset = _load(data, options)
+    dataset = _load(data, label, options)
     evaluations = compare_objectives(
         dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
     )
@@ -264,12 +268,12 @@ def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
     print(fetch_dataset(name, say=note))
 
 
-def _load(name: str | None, options: Options) -> "Dataset":
+def _load(name: str | None, label: str | None, options: Options) -> "Dataset":
     from cospike.data import load_dataset, load_default
 
     seed = options.seed if options.split_seed is None else options.split_seed
     if name is not None:
-        return load_dataset(name, seed=seed)
+        return load_dataset(name, label=label, seed=seed)
     dataset, notice = load_default(seed=seed)
     if notice:
         note(notice)

@@ -8,10 +8,10 @@ proportion to every class.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from torch import Tensor
 
 from cospike._errors import InputError
 from cospike._types import UNLABELLED
-from cospike.choices import unknown_data
-from cospike.idx import read_idx
+from cospike.choices import is_table, unknown_data
+from cospike.columns import Column
+from cospike.folders import read_idx_folder
+from cospike.frames import read_table
 from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
 from cospike.splits import deal
 from cospike.synthetic import SPLITS, SYNTHETIC
@@ -63,6 +65,12 @@ class Dataset:
     validation: Split
     test: Split
     class_names: tuple[str, ...]
+    columns: tuple[Column, ...] = ()  # of a table: what the entries of a row are
+
+    @property
+    def likelihood(self) -> str | list[list[Any]]:
+        """What suits the data, for `SparseVAE`: blocks for the columns of a table, else "bernoulli"."""
+        return [column.block for column in self.columns] or "bernoulli"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,13 +93,14 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
-    """A data set by name, or from a folder of IDX files.
+def load_dataset(name_or_folder: str | Path, *, label: str | None = None, seed: int = 0) -> Dataset:
+    """A data set by name, from a table (CSV, TSV, Parquet, Feather), or from a folder of IDX files.
 
     The names: 'mnist', 'fashion-mnist', 'digits', and, drawn on demand, 'shapes' and 'sparse-linear'. A folder holds
-    one `train-images*` and one `train-labels*`, and may hold `t10k-…` or `test-…` of both. ``seed`` decides which rows
-    of digits and of a folder are held out: for validation and, without test files, for the test. What is drawn on
-    demand is the same whatever the ``seed``: `cospike.synthetic.SPLITS` says how to draw it again with its causes.
+    one `train-images*` and one `train-labels*`, and may hold `t10k-…` or `test-…` of both. A table is read as
+    `from_table` reads it: ``label`` names the column of its classes. ``seed`` decides which rows of digits, a table and
+    a folder are held out: for validation and, without test files, for the test. What is drawn on demand is the same
+    whatever the ``seed``: `cospike.synthetic.SPLITS` says how to draw it again with its causes.
 
     Raises:
         DatasetNotFoundError: if a published set is neither here nor within reach.
@@ -101,6 +110,11 @@ def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
     (1, 8, 8)
     """
     _check_seed(seed, "load_dataset")
+    if isinstance(name_or_folder, str | Path) and is_table(name_or_folder):
+        path = Path(name_or_folder).expanduser()
+        return from_table(path, label=label, name=path.stem, seed=seed)
+    if label is not None:
+        raise _refusal("label", "left out where the data are no table", repr(label), "They know.", of="load_dataset")
     if isinstance(name_or_folder, str) and name_or_folder in PUBLISHED:
         images, names = load_published(name_or_folder), PUBLISHED[name_or_folder].class_names
         (x, y), test, n_kept = images[:2], images[2:], len(images[0]) * 5 // 6
@@ -169,7 +183,32 @@ def from_arrays(
     if sizes:  # else the rows keep their order
         dealt = zip([*sizes, "train"], deal(rows.y, list(sizes.values()), seed=seed), strict=True)
         parts |= {split: _Rows(rows.x[chosen], rows.y[chosen]) for split, chosen in dealt}
-    return Dataset(name=name, class_names=names, **{split: _to_split(part) for split, part in parts.items()})
+    train_, validation_, test_ = (_to_split(parts[split]) for split in ("train", "validation", "test"))
+    return Dataset(name, train_, validation_, test_, names)
+
+
+def from_table(table: Any, *, label: str | None = None, name: str = "table", seed: int = 0) -> Dataset:
+    """A data set from a table: numbers are standardised, choices are coded, missing cells filled and told.
+
+    Each column has its own likelihood (`Dataset.likelihood`), and `to_table` gives what a model makes back in the
+    columns' own units. What no model can learn from (constant columns, numbers of rows, texts) is left out, with a
+    `TrainingWarning` that names it. A fifth of the rows is held out to choose by, a fifth to report on.
+
+    Args:
+        table: the path of a file, a data frame of pandas or polars, or a dictionary of columns.
+        label: the column that names the classes, empty where the class is not known; default: no class is known.
+        name: what to call it.
+        seed: decides which rows are held out: of every class in proportion.
+
+    Raises:
+        InputError: if it is no table that can be trained on, or an extra is missing.
+    """
+    _check_seed(seed, "from_table")
+    read = read_table(table, label=label, name=name, seed=seed)
+    x, y, train, names = read.x, read.y, read.parts["train"], read.class_names
+    held_out = [(x[rows], y[rows]) for rows in (read.parts["validation"], read.parts["test"])]
+    data = from_arrays(x[train], y[train], name=name, class_names=names, validation=held_out[0], test=held_out[1])
+    return replace(data, columns=read.columns)
 
 
 class _Rows(NamedTuple):
@@ -219,9 +258,6 @@ def _refusal(argument: str, expected: str, got: object, fix: str, *, of: str = "
     return InputError(f"'{argument}' of {of} must be {expected}, got {got}. {fix}")
 
 
-_bad_source = partial(_refusal, "name_or_folder", of="load_dataset")
-
-
 def _check_seed(seed: int, of: str) -> None:
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise _refusal("seed", "at least 0", repr(seed), "Give a whole number.", of=of)
@@ -256,30 +292,5 @@ def _as_numpy(values: Array, argument: str) -> np.ndarray:
 
 def _load_folder(folder: Path, seed: int) -> Dataset:
     """A data set from a folder of IDX files."""
-    pairs = {stem: _read_pair(folder, stem) for stem in ("train", "t10k", "test")}
-    if (train := pairs["train"]) is None:
-        got = f"{folder} without train-images* and train-labels*"
-        raise _bad_source("a folder of IDX files", got, "Name the folder that holds them.")
-    test = pairs["t10k"] or pairs["test"]
-    seen = np.unique(np.concatenate([pair[1] for pair in (train, test) if pair]))
-    if 2 * len(seen) <= (highest := max(seen.tolist(), default=-1)):
-        got, fix = f"{folder} with {len(seen)} of them up to {highest}", "Number them anew; drop rows to be ignored."
-        raise _bad_source("a folder whose labels number the classes from 0", got, fix)
+    train, test = read_idx_folder(folder)
     return from_arrays(*train, name=folder.resolve().name, validation=1 / 6, test=test or 1 / 6, seed=seed)
-
-
-def _read_pair(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """The images and labels of one part of a folder; None if it has neither."""
-    found = {kind: sorted(folder.glob(f"{stem}-{kind}*")) for kind in ("images", "labels")}
-    if not any(found.values()):
-        return None
-    for kind, files in found.items():
-        if len(files) != 1:
-            expected, got = f"a folder with one {stem}-{kind}* beside its pair", f"{folder} with {len(files)}"
-            raise _bad_source(expected, got, "Keep one of them." if files else "Add it.")
-    [images], [labels] = found.values()
-    x, y = read_idx(images, ndim=3), read_idx(labels, ndim=1)
-    if len(x) != len(y):
-        got = f"{len(x)} images in {images} and {len(y)} labels in {labels}"
-        raise _bad_source("a folder with one label an image", got, "Are they of the same set?")
-    return x, y

@@ -30,6 +30,7 @@ from cospike._errors import InputError
 from cospike._files import format_arrays, parse_arrays, write_atomic
 from cospike.choices import no_run
 from cospike.codes import Codes
+from cospike.columns import Column, columns_from_json
 from cospike.model import SparseVAE
 
 SCHEMA_VERSION = 2
@@ -134,6 +135,22 @@ def read_config(run: str | Path) -> dict[str, Any]:
                 f"{Path(run) / 'config.json'} must have {path}, a {kind.__name__}, as a run of cospike has."
             )
     return dict(config)
+
+
+def read_columns(run: str | Path) -> tuple[Column, ...]:
+    """What the entries of a row are, of a run that was trained on a table; empty for any other.
+
+    Raises:
+        InputError: if the folder is no run, or what it says of columns is damaged or does not fit its model.
+    """
+    config = read_config(run)
+    try:
+        columns = columns_from_json(config["data"].get("columns", ()))
+        if columns and config["model"].get("shape") != [sum(column.size + column.missing for column in columns)]:
+            raise ValueError("it has columns that do not fit its model")
+    except ValueError as error:
+        raise InputError(f"{Path(run) / 'config.json'} is damaged: {error}.") from error
+    return columns
 
 
 def load(run: str | Path) -> SparseVAE:

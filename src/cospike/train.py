@@ -16,6 +16,7 @@ from cospike._types import UNLABELLED
 from cospike._version import __version__
 from cospike.axes import orthogonal_axes
 from cospike.codes import Codes
+from cospike.columns import columns_to_json
 from cospike.data import Dataset, Split
 from cospike.device import Precision, check_compile, check_precision, default_precision, n_processes, open_fabric
 from cospike.encoding import check_shape, check_values, encode_dataset
@@ -178,6 +179,7 @@ def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dic
             "fingerprint": data.fingerprint,
             "class_names": list(data.class_names),
             "rows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+            **({"columns": columns_to_json(data.columns)} if data.columns else {}),
         },
     }
 
