@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cospike.class_views import Score, measure_disentanglement
     from cospike.codes import Codes
     from cospike.counterfactuals import Counterfactual, find_counterfactual
-    from cospike.data import Dataset, Split, from_arrays, load_dataset
+    from cospike.data import Dataset, Split, from_arrays, from_table, load_dataset
     from cospike.directions import Direction, block_directions
     from cospike.disentanglement import monoscore
     from cospike.encoding import encode_dataset
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cospike.evaluation import evaluate
     from cospike.factors import Factor, explain, traverse
     from cospike.families import Sharing, group_sharing
+    from cospike.frames import to_rows, to_table
     from cospike.generation import generate
     from cospike.html_report import report
     from cospike.importance import importance_bounds, latent_worth, n_global_worth
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from cospike.plausibility import Plausibility
     from cospike.recovery import measure_recovery, support_f1
     from cospike.references import measure_references
-    from cospike.runs import load
+    from cospike.runs import load, read_columns
     from cospike.schedule import Schedule
     from cospike.spike_slab import SpikeSlab
     from cospike.synthetic import Cause, make_shapes, make_sparse_linear
@@ -56,7 +57,7 @@ _HOMES = {
     "class_views": ("Score", "measure_disentanglement"),
     "codes": ("Codes",),
     "counterfactuals": ("Counterfactual", "find_counterfactual"),
-    "data": ("Dataset", "Split", "from_arrays", "load_dataset"),
+    "data": ("Dataset", "Split", "from_arrays", "from_table", "load_dataset"),
     "directions": ("Direction", "block_directions"),
     "disentanglement": ("monoscore",),
     "encoding": ("encode_dataset",),
@@ -64,6 +65,7 @@ _HOMES = {
     "evaluation": ("evaluate",),
     "factors": ("Factor", "explain", "traverse"),
     "families": ("Sharing", "group_sharing"),
+    "frames": ("to_rows", "to_table"),
     "generation": ("generate",),
     "html_report": ("report",),
     "importance": ("importance_bounds", "latent_worth", "n_global_worth"),
@@ -77,7 +79,7 @@ _HOMES = {
     "plausibility": ("Plausibility",),
     "recovery": ("measure_recovery", "support_f1"),
     "references": ("measure_references",),
-    "runs": ("load",),
+    "runs": ("load", "read_columns"),
     "schedule": ("Schedule",),
     "spike_slab": ("SpikeSlab",),
     "synthetic": ("Cause", "make_shapes", "make_sparse_linear"),
@@ -120,6 +122,7 @@ __all__ = [
     "find_counterfactual",
     "fit",
     "from_arrays",
+    "from_table",
     "generate",
     "group_sharing",
     "importance_bounds",
@@ -138,10 +141,13 @@ __all__ = [
     "monoscore",
     "n_global_worth",
     "pairwise_js",
+    "read_columns",
     "report",
     "spike_information",
     "stability",
     "support_f1",
+    "to_rows",
+    "to_table",
     "traverse",
 ]
 
