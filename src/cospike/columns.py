@@ -23,6 +23,8 @@ OTHER, ABSENT = "(other)", "(missing)"
 """The category of rare ones, and of cells that are missing where nothing else tells cells apart."""
 
 _FEW = 20  # rows; of so few, that all differ means nothing
+_LARGEST = 1e100  # of a number: its square is one too
+_FARTHEST = 1e9  # standard deviations from the mean: its square is a float32
 _KINDS = ("gaussian", "bernoulli", "categorical")
 
 Cells: TypeAlias = np.ndarray
@@ -62,7 +64,7 @@ class Column:
         return [self.kind, self.size, self.missing]
 
 
-def fit_column(name: str, cells: Cells, train: Int[np.ndarray, " row"]) -> Column | str:
+def fit_column(name: str, cells: Cells, train: Int[np.ndarray, " training_row"]) -> Column | str:
     """How to encode a column, or in a few words why it is of no use.
 
     Args:
@@ -76,9 +78,11 @@ def fit_column(name: str, cells: Cells, train: Int[np.ndarray, " row"]) -> Colum
     missing = not present.all()
     texts = None if cells.dtype == float else cells
     distinct = np.unique(cells[present]) if texts is None else sorted(set(cells[present]))
-    if texts is None and not np.isfinite(cells[present]).all():
+    if texts is None and (largest := float(np.abs(cells[present]).max())) > _LARGEST:
+        got = "infinity" if np.isinf(largest) else f"{largest:.3g}"
         raise InputError(
-            f"The column {name!r} must hold finite numbers, got infinity. Leave the cell empty, or cap it."
+            f"The column {name!r} must hold finite numbers of at most {_LARGEST:g}, got {got}. "
+            "Leave the cell empty, or scale the column."
         )
     if len(distinct) == 1:
         return _of_one_value(name, cells, present, train) if missing else "the same in every row"
@@ -118,12 +122,14 @@ def _identifies(cells: Cells, present: Bool[np.ndarray, " row"], distinct: Seque
     return "the number of the row" if counted else ""
 
 
-def _of_one_value(name: str, cells: Cells, present: Bool[np.ndarray, " row"], train: Int[np.ndarray, " row"]) -> Column:
+def _of_one_value(
+    name: str, cells: Cells, present: Bool[np.ndarray, " row"], train: Int[np.ndarray, " training_row"]
+) -> Column:
     """All that tells cells apart is whether they are there."""
     return _choice(name, np.where(present, as_texts(cells), ABSENT), train, missing=False)
 
 
-def _choice(name: str, texts: Cells, train: Int[np.ndarray, " row"], *, missing: bool) -> Column:
+def _choice(name: str, texts: Cells, train: Int[np.ndarray, " training_row"], *, missing: bool) -> Column:
     from sklearn.impute import SimpleImputer  # noqa: PLC0415  # slow to load
 
     counts = Counter(texts[~is_missing(texts)])
@@ -172,8 +178,13 @@ def encode_columns(columns: Sequence[Column], table: Mapping[str, Cells]) -> Flo
 def _standardised(column: Column, cells: Cells) -> Float[np.ndarray, "row 1"]:
     if cells.dtype != float and not is_missing(cells).all():
         raise InputError(f"The column {column.name!r} must hold numbers, as in training, got texts.")
-    values = (cells.astype(float) - column.loc) / column.scale
-    return np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf)[:, None]
+    values = np.nan_to_num((cells.astype(float) - column.loc) / column.scale, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    if (farthest := float(np.abs(values).max(initial=0.0))) > _FARTHEST:
+        raise InputError(
+            f"The column {column.name!r} must hold numbers like those of the training rows, got one that lies "
+            f"{farthest:.0e} standard deviations from their mean. Leave the cell empty, or take logarithms."
+        )
+    return values[:, None]
 
 
 def _chosen(column: Column, cells: Cells) -> Bool[np.ndarray, "row category"]:
