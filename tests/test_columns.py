@@ -94,6 +94,13 @@ def test_kinds_follow_what_is_in_a_column():
     }
 
 
+def test_of_two_numbers_the_larger_is_coded_as_one():
+    cells = np.where(np.arange(N) % 3 == 0, 10.0, 9.0)
+    column = fit_column("x", cells, TRAIN)
+    assert column.categories == ("9", "10")
+    assert encode_columns([column], {"x": cells})[:, 0].tolist() == (cells == 10).astype(float).tolist()
+
+
 def test_rows_come_back_in_their_own_units():
     table = a_table()
     columns = fitted(table)

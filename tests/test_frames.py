@@ -118,6 +118,13 @@ def test_a_row_without_a_class_is_unlabelled_and_classes_are_in_order():
     assert from_table(frame.drop(columns="species")).class_names == ()
 
 
+def test_a_rare_class_is_in_every_split():
+    frame = a_frame(200)
+    frame["species"] = ["rare"] * 4 + ["common"] * 196
+    data = from_table(frame, label="species", seed=5)
+    assert [int((split.y == 1).sum()) for split in (data.test, data.validation, data.train)] == [1, 1, 2]
+
+
 def test_what_is_left_out_is_said_in_one_line():
     frame = a_frame()
     frame["id"], frame["constant"], frame["nothing"] = range(N), 1, np.nan
@@ -288,7 +295,10 @@ def test_a_label_is_checked_from_the_names_alone(tmp_path):
         ("train a.csv --out run", "got none. Is it 'species'? Without classes, train with the objective vsc."),
         ("train a.csv --label speices --out run", "Did you mean 'species'"),
         ("compare a.csv --out run", "got none. Is it 'species'?"),
-        ("train digits --label species --out run", "'--label' is for tables, got 'species' for digits. Leave it out."),
+        (
+            "train digits --label species --out run",
+            "'--label' is for tables and arrays, got 'species' for digits. Leave it out.",
+        ),
         ("benchmark a.csv --out run", "got 'a.csv'. `cospike train` takes tables."),
     ],
 )

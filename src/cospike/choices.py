@@ -11,33 +11,42 @@ DATASETS = ("digits", "fashion-mnist", "mnist", "shapes", "sparse-linear")
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow")
 """Files that are read as tables."""
 
+ARRAY_SUFFIXES = (".npz", ".npy")
+"""Files that are read as arrays."""
+
 
 def is_table(source: str | Path) -> bool:
     """Whether a path is named as a table."""
     return Path(source).suffix.lower() in TABLE_SUFFIXES
 
 
+def is_file_of_data(source: str | Path) -> bool:
+    """Whether a path is named as a table or as arrays."""
+    return Path(source).suffix.lower() in (*TABLE_SUFFIXES, *ARRAY_SUFFIXES)
+
+
 def check_data(*names_or_folders: str, tables: bool = False) -> None:
-    """Refuse what is neither the name of a data set nor a folder, or a file of a table where ``tables`` are taken.
+    """Refuse what is neither the name of a data set nor a folder or file of data; of tables, where none are taken.
 
     >>> check_data("digits", "minst")
     Traceback (most recent call last):
     cospike._errors.InputError: 'name_or_folder' of load_dataset must be ... got 'minst'. Did you mean 'mnist'?
     """
     for given in names_or_folders:
-        known = given in DATASETS or Path(given).expanduser().is_dir()
-        if not known and not (tables and is_table(given) and Path(given).expanduser().is_file()):
+        path = Path(given).expanduser()
+        is_file = is_file_of_data(given) and path.is_file() and (tables or not is_table(given))
+        if given not in DATASETS and not path.is_dir() and not is_file:
             raise unknown_data(given)
 
 
 def unknown_data(given: str) -> InputError:
     """What `cospike.load_dataset` says of a name that it does not know."""
     fix = did_you_mean(given, DATASETS)
-    if is_table(given):
+    if is_file_of_data(given):
         fix = "Is the path right?" if not Path(given).expanduser().is_file() else "`cospike train` takes tables."
     return InputError(
-        "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, or a table, "
-        f"got {given!r}. {fix}"
+        "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or "
+        f"arrays, got {given!r}. {fix}"
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 # How long OpenMP's threads spin for each other before they sleep; it has to be set before torch loads. Without an end a
 # busy machine is five times as slow; without spinning an idle one takes half again as long
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cospike.evaluation import Evaluation
 
 _Flag = Parameter(negative="")
+_ImageSize = Annotated[tuple[int, ...] | None, Parameter(consume_multiple=(1, 2), negative="")]
 _Options = Annotated[Options, Parameter(name="*", consume_multiple=True)]
 
 app = App(
@@ -49,6 +50,7 @@ def train(
     *,
     out: Path,
     label: str | None = None,
+    image_size: _ImageSize = None,
     objective: ObjectiveName = "class-consistent",
     resume: Annotated[bool, _Flag] = False,
     overwrite: Annotated[bool, _Flag] = False,
@@ -57,10 +59,14 @@ def train(
     """Train a model on DATA, measure it on held-out rows, and write a report.
 
     Args:
-        data: mnist, fashion-mnist, digits, shapes, sparse-linear, a table (CSV, TSV, Parquet, Feather), or a folder of
-            IDX files. Without one: mnist if it is at hand, else digits.
+        data: mnist, fashion-mnist, digits, shapes, sparse-linear; a table (CSV, TSV, Parquet, Feather); arrays (.npz,
+            .npy); a folder with a sub-folder of pictures for each class, or of IDX files. Without one: mnist if it is
+            at hand, else digits.
         out: The folder of the run. Every epoch is saved there.
-        label: Of a table, the column that names the classes; empty cells are of no class.
+        label: Of a table, the column that names the classes, where empty cells are of no class; of arrays, the name of
+            the array of labels in an .npz, the file of labels of an .npy.
+        image_size: Of a folder of pictures, height and width, or one number for both (default: what all have, if that
+            is at most 64; else their median height and width, the longer one scaled to 64). They are cut to its shape.
         objective: What to minimise.
         resume: Go on with the run in OUT, to the same bits; start it if there is none.
         overwrite: Replace the run in OUT.
@@ -72,7 +78,7 @@ def train(
     from cospike.progress import working
     from cospike.tables import print_measures
 
-    dataset = _load(data, label, options)
+    dataset = _load(data, options, label=label, image_size=image_size)
     built = build_objective(objective, options)
     evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
     if evaluation is None:  # another process says the rest
@@ -90,6 +96,7 @@ def compare(
     *,
     out: Path,
     label: str | None = None,
+    image_size: _ImageSize = None,
     objectives: Annotated[
         tuple[ObjectiveName, ...], Parameter(consume_multiple=(1, None), negative="")
     ] = DEMO_OBJECTIVES,
@@ -103,6 +110,7 @@ def compare(
         data: As in `cospike train`.
         out: A folder; each objective has its run below it.
         label: As in `cospike train`.
+        image_size: As in `cospike train`.
         objectives: What to train; the report is that of the last one.
         resume: Go on where a comparison was interrupted.
         overwrite: Replace the runs below OUT.
@@ -114,7 +122,7 @@ def compare(
     from cospike.progress import working
     from cospike.tables import print_measures
 
-    dataset = _load(data, label, options)
+    dataset = _load(data, options, label=label, image_size=image_size)
     evaluations = compare_objectives(
         dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
     )
@@ -268,12 +276,12 @@ def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
     print(fetch_dataset(name, say=note))
 
 
-def _load(name: str | None, label: str | None, options: Options) -> "Dataset":
+def _load(name: str | None, options: Options, **given: Any) -> "Dataset":
     from cospike.data import load_dataset, load_default
 
     seed = options.seed if options.split_seed is None else options.split_seed
     if name is not None:
-        return load_dataset(name, label=label, seed=seed)
+        return load_dataset(name, seed=seed, **given)
     dataset, notice = load_default(seed=seed)
     if notice:
         note(notice)

@@ -1,9 +1,8 @@
 """`Dataset`: images or table rows in memory, one tensor a split, and the ways to get one.
 
-By name or from a folder of IDX files (`load_dataset`), or from one's own arrays (`from_arrays`). The published sets
-keep their test rows and hold out the last sixth of their training rows (10,000 of MNIST's 60,000); of the sets that
-are drawn on demand, each split is a draw of its own. Everywhere else what has to be held out is drawn by a seed, in
-proportion to every class.
+By name or from files (`load_dataset`), or from one's own arrays (`from_arrays`) and tables (`from_table`). Published
+sets keep their test rows and hold out the last sixth of their training rows; of sets that are drawn on demand, each
+split is a draw of its own. Everywhere else what has to be held out is drawn by a seed, in proportion to every class.
 """
 
 import hashlib
@@ -20,9 +19,9 @@ from torch import Tensor
 
 from cospike._errors import InputError
 from cospike._types import UNLABELLED
-from cospike.choices import is_table, unknown_data
+from cospike.choices import DATASETS, is_file_of_data, is_table, unknown_data
 from cospike.columns import Column
-from cospike.folders import read_idx_folder
+from cospike.folders import read_parts
 from cospike.frames import read_table
 from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
 from cospike.splits import deal
@@ -93,28 +92,42 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def load_dataset(name_or_folder: str | Path, *, label: str | None = None, seed: int = 0) -> Dataset:
-    """A data set by name, from a table (CSV, TSV, Parquet, Feather), or from a folder of IDX files.
+def load_dataset(
+    name_or_folder: str | Path, *, label: str | None = None, image_size: Sequence[int] | None = None, seed: int = 0
+) -> Dataset:
+    """A data set by name, or from a table, a file of arrays, or a folder of pictures or of IDX files.
 
-    The names: 'mnist', 'fashion-mnist', 'digits', and, drawn on demand, 'shapes' and 'sparse-linear'. A folder holds
-    one `train-images*` and one `train-labels*`, and may hold `t10k-…` or `test-…` of both. A table is read as
-    `from_table` reads it: ``label`` names the column of its classes. ``seed`` decides which rows of digits, a table and
-    a folder are held out: for validation and, without test files, for the test. What is drawn on demand is the same
-    whatever the ``seed``: `cospike.synthetic.SPLITS` says how to draw it again with its causes.
+    The names: 'mnist', 'fashion-mnist', 'digits', and, drawn on demand, 'shapes' and 'sparse-linear'. `from_table` says
+    how tables are read (CSV, TSV, Parquet, Feather), `cospike.array_files` of `.npz` and `.npy`, `cospike.pictures` of
+    a sub-folder for each class. A folder of IDX files holds one `train-images*` and one `train-labels*`, and may hold
+    `t10k-…` or `test-…` of both.
+
+    Args:
+        name_or_folder: what to load.
+        label: the column or array that tells the classes.
+        image_size: of pictures in a folder: height and width, or one number for both.
+        seed: decides which rows are held out where the data come without a split. What is drawn on demand is the same
+            whatever the seed: `cospike.synthetic.SPLITS` says how to draw it again with its causes.
 
     Raises:
         DatasetNotFoundError: if a published set is neither here nor within reach.
-        InputError: if the name is unknown or a file cannot be used.
+        InputError: if the name is unknown, or a file or an argument cannot be used.
 
     >>> load_dataset("digits").shape
     (1, 8, 8)
     """
     _check_seed(seed, "load_dataset")
-    if isinstance(name_or_folder, str | Path) and is_table(name_or_folder):
-        path = Path(name_or_folder).expanduser()
-        return from_table(path, label=label, name=path.stem, seed=seed)
-    if label is not None:
-        raise _refusal("label", "left out where the data are no table", repr(label), "They know.", of="load_dataset")
+    path = Path(name_or_folder).expanduser() if isinstance(name_or_folder, str | Path) else None
+    if path is not None and name_or_folder not in DATASETS and (is_file_of_data(path) or path.is_dir()):
+        if is_table(path):
+            return from_table(path, label=label, name=path.stem, seed=seed)
+        read = read_parts(path, label=label, image_size=image_size)
+        name = path.stem if path.is_file() else path.resolve().name
+        (x, y), names, validation, test = read
+        return from_arrays(x, y, name=name, class_names=names, validation=validation, test=test, seed=seed)
+    if label is not None or image_size is not None:
+        got, expected = f"{label or image_size} for {name_or_folder}", "left out for data that are known by name"
+        raise _refusal("label or image_size", expected, got, "Leave it out.", of="load_dataset")
     if isinstance(name_or_folder, str) and name_or_folder in PUBLISHED:
         images, names = load_published(name_or_folder), PUBLISHED[name_or_folder].class_names
         (x, y), test, n_kept = images[:2], images[2:], len(images[0]) * 5 // 6
@@ -130,8 +143,6 @@ def load_dataset(name_or_folder: str | Path, *, label: str | None = None, seed: 
 
         digits = load_digits()  # 1,797 images of 8 × 8 with grey levels 0 … 16
         return from_arrays(digits.images / 16, digits.target, name="digits", seed=seed)
-    if isinstance(name_or_folder, str | Path) and (folder := Path(name_or_folder).expanduser()).is_dir():
-        return _load_folder(folder, seed)
     raise unknown_data(str(name_or_folder))
 
 
@@ -183,8 +194,8 @@ def from_arrays(
     if sizes:  # else the rows keep their order
         dealt = zip([*sizes, "train"], deal(rows.y, list(sizes.values()), seed=seed), strict=True)
         parts |= {split: _Rows(rows.x[chosen], rows.y[chosen]) for split, chosen in dealt}
-    train_, validation_, test_ = (_to_split(parts[split]) for split in ("train", "validation", "test"))
-    return Dataset(name, train_, validation_, test_, names)
+    splits: dict[str, Any] = {split: _to_split(part) for split, part in parts.items()}
+    return Dataset(name=name, class_names=names, **splits)
 
 
 def from_table(table: Any, *, label: str | None = None, name: str = "table", seed: int = 0) -> Dataset:
@@ -204,11 +215,10 @@ def from_table(table: Any, *, label: str | None = None, name: str = "table", see
         InputError: if it is no table that can be trained on, or an extra is missing.
     """
     _check_seed(seed, "from_table")
-    read = read_table(table, label=label, name=name, seed=seed)
-    x, y, train, names = read.x, read.y, read.parts["train"], read.class_names
-    held_out = [(x[rows], y[rows]) for rows in (read.parts["validation"], read.parts["test"])]
-    data = from_arrays(x[train], y[train], name=name, class_names=names, validation=held_out[0], test=held_out[1])
-    return replace(data, columns=read.columns)
+    x, y, names, columns, parts = read_table(table, label=label, name=name, seed=seed)
+    train, validation, test = ((x[parts[split]], y[parts[split]]) for split in ("train", "validation", "test"))
+    data = from_arrays(*train, name=name, class_names=names, validation=validation, test=test)
+    return replace(data, columns=columns)
 
 
 class _Rows(NamedTuple):
@@ -288,9 +298,3 @@ def _as_numpy(values: Array, argument: str) -> np.ndarray:
         return np.asarray(values)
     except (TypeError, ValueError):
         raise _refusal(argument, "an array", f"a ragged {type(values).__name__}", "Make its rows alike.") from None
-
-
-def _load_folder(folder: Path, seed: int) -> Dataset:
-    """A data set from a folder of IDX files."""
-    train, test = read_idx_folder(folder)
-    return from_arrays(*train, name=folder.resolve().name, validation=1 / 6, test=test or 1 / 6, seed=seed)

@@ -1,14 +1,56 @@
-"""Folders of data: those of IDX files."""
+"""Data in folders and files that are no tables: pictures, IDX files, arrays, as rows and labels of each split."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from cospike._errors import InputError
+from cospike.array_files import Pair, read_array_file
 from cospike.idx import read_idx
+from cospike.pictures import has_pictures, read_pictures
 
-Pair = tuple[np.ndarray, np.ndarray]
-"""Images and labels."""
+_HELD_OUT = 0.2
+
+
+class Parts(NamedTuple):
+    """Rows and labels; of the splits that are held out, these or the share to hold out."""
+
+    train: Pair
+    class_names: tuple[str, ...] | None
+    validation: Pair | float = _HELD_OUT
+    test: Pair | float = _HELD_OUT
+
+
+def read_parts(path: Path, *, label: str | None = None, image_size: Sequence[int] | None = None) -> Parts:
+    """What a folder, or a file of arrays, holds.
+
+    Args:
+        path: of the folder or file.
+        label: of arrays, as `read_array_file` takes it.
+        image_size: of pictures, as `read_pictures` takes it.
+
+    Raises:
+        InputError: if it holds nothing to train on, or an argument is meant for other data.
+    """
+    pictured = path.is_dir() and not any(path.glob("train-images*")) and has_pictures(path)
+    if image_size is not None and not pictured:
+        got = " ".join(map(str, image_size))
+        raise InputError(
+            f"'image_size' of load_dataset is for folders of pictures, got {got} for {path}. Leave it out."
+        )
+    if label is not None and path.is_dir():
+        raise InputError(f"'label' of load_dataset is for tables and arrays, got {label!r} for {path}. Leave it out.")
+    if pictured:
+        pictures = read_pictures(path, size=image_size)
+        return Parts((pictures.x, pictures.y), pictures.class_names)
+    if path.is_dir():
+        train, test = read_idx_folder(path)
+        return Parts(train, None, 1 / 6, test or 1 / 6)
+    arrays = read_array_file(path, label=label)
+    parts = arrays.parts
+    return Parts(parts["train"], arrays.class_names, *(parts.get(name, _HELD_OUT) for name in ("validation", "test")))
 
 
 def read_idx_folder(folder: Path) -> tuple[Pair, Pair | None]:
@@ -20,7 +62,8 @@ def read_idx_folder(folder: Path) -> tuple[Pair, Pair | None]:
     pairs = {stem: _read_pair(folder, stem) for stem in ("train", "t10k", "test")}
     if (train := pairs["train"]) is None:
         got = f"{folder} without train-images* and train-labels*"
-        raise _refusal("a folder of IDX files", got, "Name the folder that holds them.")
+        fix = "Name the folder that holds them, or one with a sub-folder of pictures for each class."
+        raise _refusal("a folder of IDX files", got, fix)
     test = pairs["t10k"] or pairs["test"]
     seen = np.unique(np.concatenate([pair[1] for pair in (train, test) if pair]))
     if 2 * len(seen) <= (highest := max(seen.tolist(), default=-1)):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from cyclopts import Group, Parameter
 
 from cospike._errors import InputError
-from cospike.choices import check_data, is_table
+from cospike.choices import check_data, is_file_of_data, is_table
 
 ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vsc-pseudo-inputs", "vae"]
 """The presets of `cospike.objective`, which loads torch."""
@@ -87,8 +87,8 @@ def check_source(name: str | None, label: str | None, objectives: Sequence[str])
         from cospike.frames import check_table  # noqa: PLC0415  # NumPy, which a mistyped name does not need
 
         check_table(name, label, needs_label=bool({"class-consistent", "paper"} & {*objectives}))
-    elif label is not None:
-        raise InputError(f"'--label' is for tables, got {label!r} for {name or 'mnist'}. Leave it out.")
+    elif label is not None and (name is None or not is_file_of_data(name)):
+        raise InputError(f"'--label' is for tables and arrays, got {label!r} for {name or 'mnist'}. Leave it out.")
 
 
 def model_settings(preset: str, n_latents: int) -> dict[str, Any]:
