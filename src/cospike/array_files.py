@@ -54,9 +54,12 @@ def read_array_file(path: Path, *, label: str | None = None) -> Arrays:
     if not path.is_file():
         raise InputError(f"{path} must be a file, got {'a folder' if path.is_dir() else 'nothing there'}.")
     rows, labels = _read_npz(path, label) if path.suffix.lower() == ".npz" else _read_npy(path, label)
+    if flat := [split for split, x in rows.items() if x.ndim < 2]:
+        got = f"shape {rows[flat[0]].shape}"
+        raise InputError(f"The rows of {path} must be an array [sample, …], got {got}. Give one row a sample.")
     labels = {split: _one_axis(labels[split], path) for split in labels if split in rows}
     names, indices = _indices(labels, path)
-    unknown = {split: np.full(len(x), UNLABELLED) for split, x in rows.items() if x.ndim}
+    unknown = {split: np.full(len(x), UNLABELLED) for split, x in rows.items()}
     return Arrays({split: (_channels_first(x), (unknown | indices)[split]) for split, x in rows.items()}, names)
 
 
