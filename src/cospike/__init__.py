@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from cospike.schedule import Schedule
     from cospike.spike_slab import SpikeSlab
     from cospike.synthetic import Cause, make_shapes, make_sparse_linear
+    from cospike.torch_data import from_torch
     from cospike.train import fit
 
 _HOMES = {
@@ -83,6 +84,7 @@ _HOMES = {
     "schedule": ("Schedule",),
     "spike_slab": ("SpikeSlab",),
     "synthetic": ("Cause", "make_shapes", "make_sparse_linear"),
+    "torch_data": ("from_torch",),
     "train": ("fit",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -123,6 +125,7 @@ __all__ = [
     "fit",
     "from_arrays",
     "from_table",
+    "from_torch",
     "generate",
     "group_sharing",
     "importance_bounds",
