@@ -181,6 +181,25 @@ def test_what_cannot_be_read_is_left_out_and_named_in_a_line(tmp_path):
     assert len(told) == 2
 
 
+def test_no_other_program_is_run(tmp_path, monkeypatch):
+    """PostScript, which Pillow gives to Ghostscript, is not even opened, whatever it is called."""
+    from PIL import EpsImagePlugin
+
+    asked = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **keywords: asked.append(arguments))
+    save(tmp_path / "a" / "good.png", Image.fromarray(a_picture()))
+    for name in ("a.png", "a.eps"):
+        script = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+        (tmp_path / "a" / name).write_text(script)
+    Image.init()
+    with pytest.warns(TrainingWarning):
+        assert len(read_pictures(tmp_path).x) == 1
+    assert not asked
+    with Image.open(tmp_path / "a" / "a.png") as image, pytest.raises((AssertionError, AttributeError)):
+        image.load()
+    assert asked, "it would have been"
+
+
 def test_flipped_bytes_never_end_in_a_traceback(tmp_path):
     rng = np.random.default_rng(0)
     for name, (convert, keywords, _) in COLOUR.items():

@@ -99,7 +99,7 @@ def fit_column(name: str, cells: Cells, train: Int[np.ndarray, " training_row"])
 
 def is_missing(cells: Cells) -> Bool[np.ndarray, " row"]:
     """Which cells hold nothing."""
-    return np.isnan(cells) if cells.dtype == float else np.array([cell is None for cell in cells], dtype=bool)
+    return np.isnan(cells) if cells.dtype == float else np.asarray(cells == None, dtype=bool)  # noqa: E711
 
 
 def as_texts(cells: Cells) -> Cells:

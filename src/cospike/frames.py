@@ -191,7 +191,7 @@ def to_cells(series: Any) -> Cells | str:
 
 def _texts(series: Any) -> Cells | str:
     cells = series.astype(object).where(series.notna(), None).tolist()
-    if not all(cell is None or isinstance(cell, str | bool | int | float | np.generic) for cell in cells):
+    if not all(issubclass(kind, str | bool | int | float | np.generic | None) for kind in set(map(type, cells))):
         return "neither numbers nor texts"
     return np.array([None if cell is None else str(cell) for cell in cells], dtype=object)
 
