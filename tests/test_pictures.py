@@ -181,6 +181,15 @@ def test_what_cannot_be_read_is_left_out_and_named_in_a_line(tmp_path):
     assert len(told) == 2
 
 
+def test_a_picture_of_too_many_pixels_is_left_out_before_it_is_decoded(tmp_path, monkeypatch):
+    save(tmp_path / "a" / "good.png", Image.new("L", (8, 8)))
+    save(tmp_path / "a" / "large.png", Image.new("L", (9, 8)))
+    assert len(read_pictures(tmp_path).x) == 2
+    monkeypatch.setattr("cospike.pictures._MAX_PIXELS", 64)
+    with pytest.warns(TrainingWarning, match=r"as unreadable pictures: a/large\.png\."):
+        assert len(read_pictures(tmp_path).x) == 1
+
+
 def test_no_other_program_is_run(tmp_path, monkeypatch):
     """PostScript, which Pillow gives to Ghostscript, is not even opened, whatever it is called."""
     from PIL import EpsImagePlugin
