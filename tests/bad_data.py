@@ -323,22 +323,22 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "an unknown name",
             "load_dataset('minst')",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got 'minst'. Did you mean 'mnist'?",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'minst'. Did you mean 'mnist'?",
         ),
         Refused(
             "no name",
             "load_dataset(None)",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got 'None'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'None'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "an empty file",
             "load_dataset('empty')",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "an empty folder",
             "load_dataset('empty-folder')",
-            "'name_or_folder' of load_dataset must be a folder of IDX files, got empty-folder without train-images* and train-labels*. Name the folder that holds them.",
+            "'name_or_folder' of load_dataset must be a folder of IDX files, got empty-folder without train-images* and train-labels*. Name the folder that holds them, or one with a sub-folder of pictures for each class.",
         ),
         Refused(
             "a file that is empty in a folder",
@@ -363,12 +363,12 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "a name longer than file systems take",
             "load_dataset('x' * 300)",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "a name that is not UTF-8, of nothing",
             "load_dataset(os.fsdecode(b'\\xff'))",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got '\\udcff'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got '\\udcff'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
     ],
     "Training": [
@@ -828,17 +828,17 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "an unknown name",
             "cospike train minst --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got 'minst'. Did you mean 'mnist'?",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'minst'. Did you mean 'mnist'?",
         ),
         Refused(
             "an empty file",
             "cospike train empty --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "an empty folder",
             "cospike train empty-folder --out new",
-            "'name_or_folder' of load_dataset must be a folder of IDX files, got empty-folder without train-images* and train-labels*. Name the folder that holds them.",
+            "'name_or_folder' of load_dataset must be a folder of IDX files, got empty-folder without train-images* and train-labels*. Name the folder that holds them, or one with a sub-folder of pictures for each class.",
         ),
         Refused(
             "a file that is empty in a folder",
@@ -848,7 +848,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "a name that is not UTF-8, of nothing",
             "cospike train \\xff --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got '\\udcff'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got '\\udcff'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "a file for a run",
@@ -958,7 +958,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "an empty file",
             "cospike compare empty --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "a file for a run",
@@ -1003,7 +1003,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "an empty file",
             "cospike benchmark empty --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "an unknown model",

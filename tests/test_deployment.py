@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from cospike import deployment, runs
+from cospike import deployment, run_folders, runs
 from cospike._errors import InputError
 from cospike.deployment import export_onnx
 from cospike.model import SparseVAE
@@ -155,5 +155,5 @@ def test_a_run_that_replaces_another_takes_its_files_away(trained, tmp_path):
     (run / "onnx").mkdir(parents=True)
     for name in ("onnx/decoder.onnx", "onnx/mine.txt", "samples.png"):
         (run / name).touch()
-    runs.begin_run(run, runs.read_config(trained.run))
+    run_folders.begin_run(run, runs.read_config(trained.run))
     assert sorted(path.name for path in run.rglob("*")) == ["config.json", "mine.txt", "onnx"]

@@ -11,7 +11,7 @@ from collections import namedtuple
 
 import pytest
 
-from cospike import folders, runs
+from cospike import folders, run_folders, runs
 from cospike._errors import InputError, TrainingWarning
 from cospike.entry import main
 from cospike.folders import LOCK, check_idle, check_room, one_writer, writing
@@ -175,15 +175,15 @@ def test_a_disk_without_room_is_refused_and_one_that_knows_no_size_is_not(tmp_pa
 
 def test_a_run_needs_room_for_what_it_has_not_yet_and_for_a_second_state(tmp_path, monkeypatch):
     usage = namedtuple("usage", ("total", "used", "free"))
-    runs.begin_run(tmp_path, CONFIG)
+    run_folders.begin_run(tmp_path, CONFIG)
     (tmp_path / "state.safetensors").write_bytes(bytes(3_000_000))
     for free, room in ((3_000_000, 5_900_000), (2_900_000, 5_900_001), (2_900_000, 0)):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage(10**9, 0, free))
         if free == 3_000_000:
-            assert runs.open_run(tmp_path, CONFIG, resume=True, room=room)
+            assert run_folders.open_run(tmp_path, CONFIG, resume=True, room=room)
         else:
             with pytest.raises(InputError, match=r"3\.00 MB more at least, got 2\.90 MB"):
-                runs.open_run(tmp_path, CONFIG, resume=True, room=room)
+                run_folders.open_run(tmp_path, CONFIG, resume=True, room=room)
 
 
 def test_what_cannot_be_written_is_named_with_what_to_do(tmp_path):
@@ -277,22 +277,22 @@ def test_a_command_holds_its_folders_until_it_has_reported(tmp_path, monkeypatch
 
 
 def test_what_killed_processes_left_goes_with_the_next_training(tmp_path):
-    runs.begin_run(tmp_path, CONFIG)
+    run_folders.begin_run(tmp_path, CONFIG)
     (tmp_path / ".weights.safetensors.zz_zz_00").write_text("half")
     (tmp_path / ".notes.abcdefgh").write_text("mine")
     (tmp_path / LOCK).write_text("1 nowhere")
-    runs.open_run(tmp_path, CONFIG, resume=True)
+    run_folders.open_run(tmp_path, CONFIG, resume=True)
     assert {path.name for path in tmp_path.iterdir()} == {LOCK, ".notes.abcdefgh", "config.json"}
 
 
 def test_a_run_that_is_being_replaced_is_a_run_at_every_moment(tmp_path, monkeypatch):
-    runs.begin_run(tmp_path, CONFIG)
+    run_folders.begin_run(tmp_path, CONFIG)
     (tmp_path / "notes.txt").write_text("mine")
 
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(runs, "write_atomic", fail)
+    monkeypatch.setattr(run_folders, "write_atomic", fail)
     with pytest.raises(OSError, match="No space"):
-        runs.begin_run(tmp_path, CONFIG | {"torch": "9.9"})
-    assert runs.check_folder(tmp_path, overwrite=True)
+        run_folders.begin_run(tmp_path, CONFIG | {"torch": "9.9"})
+    assert run_folders.check_folder(tmp_path, overwrite=True)

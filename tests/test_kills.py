@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from cospike import runs
+from cospike import run_folders, runs
 from cospike.data import from_arrays
 from cospike.folders import LOCK
 from cospike.model import SparseVAE
@@ -86,4 +86,4 @@ def test_a_run_with_patience_that_is_cut_after_its_best_epoch_resumes_to_the_sam
 def test_what_a_killed_process_left_of_its_first_write_is_no_run(tmp_path):
     (tmp_path / LOCK).write_text("")
     (tmp_path / ".config.json.abcd0123").write_text("")
-    assert not runs.check_folder(tmp_path, resume=True)
+    assert not run_folders.check_folder(tmp_path, resume=True)

@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cospike import runs
+from cospike import run_folders, runs
 from cospike._errors import InputError
 from cospike.evaluation import evaluate, read_metrics
 from cospike.evidence import read_interventions
@@ -34,22 +34,22 @@ CONFIG = {
 
 def test_an_existing_run_needs_a_flag(tmp_path):
     run = tmp_path / "run"
-    assert runs.open_run(run, CONFIG) is False
+    assert run_folders.open_run(run, CONFIG) is False
     assert not list(run.iterdir())  # nothing to show yet
-    runs.begin_run(run, CONFIG)
+    run_folders.begin_run(run, CONFIG)
     with pytest.raises(InputError, match=r"--resume .* --overwrite"):
-        runs.open_run(run, CONFIG)
+        run_folders.open_run(run, CONFIG)
     with pytest.raises(InputError, match="exclude"):
-        runs.open_run(run, CONFIG, resume=True, overwrite=True)
+        run_folders.open_run(run, CONFIG, resume=True, overwrite=True)
     with pytest.raises(InputError, match=r"another training.epochs: it was started with 3, got 4"):
-        runs.open_run(run, {**CONFIG, "training": {"epochs": 4, "seed": 0}}, resume=True)
+        run_folders.open_run(run, {**CONFIG, "training": {"epochs": 4, "seed": 0}}, resume=True)
     runs.save_tensors(run, "state.safetensors", {"a": torch.ones(1)})
-    assert runs.open_run(run, CONFIG, resume=True) is True
+    assert run_folders.open_run(run, CONFIG, resume=True) is True
     (run / "notes.txt").write_text("mine")
     before = {path.name for path in run.iterdir()}
-    assert runs.open_run(run, CONFIG, overwrite=True) is False
+    assert run_folders.open_run(run, CONFIG, overwrite=True) is False
     assert {path.name for path in run.iterdir()} == before  # until the first epoch is done
-    runs.begin_run(run, CONFIG)
+    run_folders.begin_run(run, CONFIG)
     assert {path.name for path in run.iterdir()} == {"config.json", "notes.txt"}
 
 
@@ -57,23 +57,23 @@ def test_an_existing_run_needs_a_flag(tmp_path):
 def test_a_folder_that_is_no_run_is_never_touched(tmp_path, flag):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match="other files"):
-        runs.open_run(tmp_path, CONFIG, **{flag: True})
+        run_folders.open_run(tmp_path, CONFIG, **{flag: True})
     for foreign, message in (
         ('{"some": "other program"}', "schema_version"),
         ('{"schema_version": 2}', "must have cospike"),
     ):
         (tmp_path / "config.json").write_text(foreign)
         with pytest.raises(InputError, match=message):
-            runs.open_run(tmp_path, CONFIG, **{flag: True})
+            run_folders.open_run(tmp_path, CONFIG, **{flag: True})
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="folder, got the file"):
-        runs.open_run(tmp_path / "file", CONFIG)
+        run_folders.open_run(tmp_path / "file", CONFIG)
     with pytest.raises(InputError, match="can be written"):
-        runs.open_run(tmp_path / "file" / "run", CONFIG)
+        run_folders.open_run(tmp_path / "file" / "run", CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_codes_that_are_missing_are_not_called_damaged(tmp_path):
 
 def test_a_finished_run_outlives_the_version_that_made_it(trained):
     config = runs.read_config(trained.run)
-    assert runs.open_run(trained.run, {**config, "torch": "9.9"}, resume=True) is True
+    assert run_folders.open_run(trained.run, {**config, "torch": "9.9"}, resume=True) is True
 
 
 @contextmanager
@@ -317,12 +317,12 @@ def test_history_that_no_sum_takes_is_refused(tmp_path):
 
 def test_what_begins_a_run_removes_links_and_not_what_they_point_to(tmp_path):
     run = tmp_path / "run"
-    runs.open_run(run, CONFIG)
-    runs.begin_run(run, CONFIG)
+    run_folders.open_run(run, CONFIG)
+    run_folders.begin_run(run, CONFIG)
     (tmp_path / "mine").write_text("years of work")
     (run / "weights.safetensors").symlink_to(tmp_path / "mine")
     (run / "state.safetensors").symlink_to(tmp_path / "new")
-    runs.begin_run(run, CONFIG)
+    run_folders.begin_run(run, CONFIG)
     assert (tmp_path / "mine").read_text() == "years of work"
     runs.save_tensors(run, "state.safetensors", {"a": torch.ones(1)})
     assert not (tmp_path / "new").exists()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cospike import runs
+from cospike import run_folders, runs
 from cospike._errors import InputError
 from cospike._files import write_atomic
 from cospike._schema import VERSION, migrate
@@ -49,7 +49,7 @@ def test_a_run_of_version_1_is_not_resumed(tmp_path):
     save_old(tmp_path, SparseVAE((6,), 4, hidden=(5,), n_dense=0))
     now = runs.read_config(tmp_path) | {"objective": {"name": "class-consistent", "early_dense": 1.0}}
     with pytest.raises(InputError, match="Cannot resume"):
-        runs.open_run(tmp_path, now, resume=True)
+        run_folders.open_run(tmp_path, now, resume=True)
 
 
 @pytest.mark.parametrize("version", [VERSION + 1, 10**9])

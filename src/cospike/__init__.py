@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cospike.class_views import Score, measure_disentanglement
     from cospike.codes import Codes
     from cospike.counterfactuals import Counterfactual, find_counterfactual
-    from cospike.data import Dataset, Split, from_arrays, load_dataset
+    from cospike.data import Dataset, Split, from_arrays, from_table, load_dataset
     from cospike.deployment import export_onnx
     from cospike.directions import Direction, block_directions
     from cospike.disentanglement import monoscore
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cospike.evaluation import evaluate
     from cospike.factors import Factor, explain, traverse
     from cospike.families import Sharing, group_sharing
+    from cospike.frames import to_rows, to_table
     from cospike.generation import generate
     from cospike.html_report import report
     from cospike.hub import load, push_to_hub
@@ -45,9 +46,11 @@ if TYPE_CHECKING:
     from cospike.plausibility import Plausibility
     from cospike.recovery import measure_recovery, support_f1
     from cospike.references import measure_references
+    from cospike.runs import read_columns
     from cospike.schedule import Schedule
     from cospike.spike_slab import SpikeSlab
     from cospike.synthetic import Cause, make_shapes, make_sparse_linear
+    from cospike.torch_data import from_torch
     from cospike.train import fit
 
 _HOMES = {
@@ -57,7 +60,7 @@ _HOMES = {
     "class_views": ("Score", "measure_disentanglement"),
     "codes": ("Codes",),
     "counterfactuals": ("Counterfactual", "find_counterfactual"),
-    "data": ("Dataset", "Split", "from_arrays", "load_dataset"),
+    "data": ("Dataset", "Split", "from_arrays", "from_table", "load_dataset"),
     "deployment": ("export_onnx",),
     "directions": ("Direction", "block_directions"),
     "disentanglement": ("monoscore",),
@@ -66,6 +69,7 @@ _HOMES = {
     "evaluation": ("evaluate",),
     "factors": ("Factor", "explain", "traverse"),
     "families": ("Sharing", "group_sharing"),
+    "frames": ("to_rows", "to_table"),
     "generation": ("generate",),
     "html_report": ("report",),
     "hub": ("load", "push_to_hub"),
@@ -80,9 +84,11 @@ _HOMES = {
     "plausibility": ("Plausibility",),
     "recovery": ("measure_recovery", "support_f1"),
     "references": ("measure_references",),
+    "runs": ("read_columns",),
     "schedule": ("Schedule",),
     "spike_slab": ("SpikeSlab",),
     "synthetic": ("Cause", "make_shapes", "make_sparse_linear"),
+    "torch_data": ("from_torch",),
     "train": ("fit",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -123,6 +129,8 @@ __all__ = [
     "find_counterfactual",
     "fit",
     "from_arrays",
+    "from_table",
+    "from_torch",
     "generate",
     "group_sharing",
     "importance_bounds",
@@ -142,10 +150,13 @@ __all__ = [
     "n_global_worth",
     "pairwise_js",
     "push_to_hub",
+    "read_columns",
     "report",
     "spike_information",
     "stability",
     "support_f1",
+    "to_rows",
+    "to_table",
     "traverse",
 ]
 

@@ -3,16 +3,23 @@
 Nothing is guessed: what is masked is neither filled nor dropped, and labels that are no whole numbers are not numbered.
 """
 
+import mmap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cospike._errors import InputError
+from cospike._files import parse_head
+from cospike._reading import ANY_SIZE, open_file
 from cospike._types import UNLABELLED, Labels
 
 MAX_UNNAMED = 10_000
 """Classes named after their indices: a larger label is most likely no class index."""
+
+MAX_HEAD = 4_096
+"""Bytes of a file that are looked at for the head of an array: more than one of numbers or text has."""
 
 _N_NAMED = 5  # rows in a message
 
@@ -53,6 +60,22 @@ def to_array(values: Any, argument: str, of: str, *, each: str = "row") -> np.nd
     except (TypeError, ValueError, RuntimeError):
         fix = "Make its rows alike."
         raise InputError(f"'{argument}' of {of} must be an array, got a ragged {kind}. {fix}") from None
+
+
+def map_array(path: Path) -> np.ndarray:
+    """The array of an `.npy` file, mapped from disk: it cannot be written, and takes memory as it is read.
+
+    Raises:
+        InputError: as `open_file`.
+        OSError: if it cannot be opened.
+        ValueError: if it is no array of numbers or text, or no whole one.
+    """
+    with open_file(path, ANY_SIZE) as file:
+        head = parse_head(file.read(MAX_HEAD))
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if head.size + head.n_bytes > len(mapped):
+        raise ValueError("it is shorter than its head says")
+    return np.ndarray(head.shape, head.dtype, mapped, head.size, order="F" if head.by_columns else "C")
 
 
 def check_tensor(tensor: Any, argument: str, of: str) -> None:

@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 # What NumPy writes of numbers and text, in format 1.0; strings of no characters are nothing that it writes.
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([<>|](?:[biuf]\d{1,2}|U[1-9]\d{0,8}))', "
-    rb"'fortran_order': (True|False), 'shape': \(((?:\d{1,18}, ?){0,31}\d{0,18}),?\), \} *\n",
+    rb"'fortran_order': (True|False), 'shape': \(((?:\d{1,40}, ?){0,31}\d{0,40}),?\), \} *\n",
     re.DOTALL,
 )
 _TEMPORARY = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # as `tempfile.mkstemp` names them
@@ -98,22 +98,50 @@ def parse_arrays(content: bytes) -> dict[str, np.ndarray]:
                 raise ValueError("it is compressed")
             if len({member.filename for member in members}) < len(members):
                 raise ValueError("a name stands there twice")
-            return {member.filename.removesuffix(".npy"): _parse_array(archive.read(member)) for member in members}
+            return {member.filename.removesuffix(".npy"): parse_array(archive.read(member)) for member in members}
     except Exception as error:  # zipfile meets flipped bytes with anything, KeyError to NotImplementedError
         reason = f": {error}" if type(error) is ValueError else ""
         raise ValueError(f"it is no whole archive of plain NumPy arrays{reason}") from error
 
 
-def _parse_array(content: bytes) -> np.ndarray:
-    """A member of an archive. Its header is a Python expression, which NumPy evaluates; a pattern is enough."""
+class Head(NamedTuple):
+    """What stands before the numbers of an array: their type and shape, whether columns come first, its own bytes."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    by_columns: bool
+    size: int
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that the array says it takes."""
+        return self.dtype.itemsize * math.prod(self.shape)
+
+
+def parse_head(content: bytes) -> Head:
+    """The head of an array. It is a Python expression, which NumPy evaluates; a pattern is enough.
+
+    Raises:
+        ValueError: if it is none of numbers or text.
+    """
     if not (header := _HEADER.match(content)):
         raise ValueError("a member is no array of numbers or text")
-    dtype, column_major, sides = np.dtype(header[1].decode()), header[2] == b"True", header[3]
-    shape = tuple(map(int, re.findall(rb"\d+", sides)))
-    values = memoryview(content)[header.end() :]
-    if int.from_bytes(content[8:10], "little") != header.end() - 10 or dtype.itemsize * math.prod(shape) != len(values):
+    shape = tuple(map(int, re.findall(rb"\d+", header[3])))
+    return Head(np.dtype(header[1].decode()), shape, header[2] == b"True", header.end())
+
+
+def parse_array(content: bytes) -> np.ndarray:
+    """An `.npy` file, or a member of an archive.
+
+    Raises:
+        ValueError: if it is no array of numbers or text, or no whole one.
+    """
+    head = parse_head(content)
+    dtype, shape = head.dtype, head.shape
+    values = memoryview(content)[head.size :]
+    if int.from_bytes(content[8:10], "little") != head.size - 10 or dtype.itemsize * math.prod(shape) != len(values):
         raise ValueError("a member has another size than its header says")
-    array = np.ndarray(shape, dtype, buffer=values, order="F" if column_major else "C")
+    array = np.ndarray(shape, dtype, buffer=values, order="F" if head.by_columns else "C")
     if dtype.kind == "U":
         marks = np.frombuffer(values, np.uint32 if dtype.isnative else np.dtype(np.uint32).newbyteorder())
         if marks.size and (marks.max() > sys.maxunicode or ((marks >= 0xD800) & (marks < 0xE000)).any()):

@@ -22,6 +22,9 @@ MAX_TEXT = 2**26
 MAX_BINARY = 2**33
 """The largest file of arrays or tensors that is read, 8 GiB."""
 
+ANY_SIZE = 2**63
+"""For what is not read whole, as the heads of arrays say what they take."""
+
 _MAX_DEPTH = 32  # of JSON; what is written here has 4
 _MAX_DIGITS = 20  # of a whole number: a seed has up to 64 bits
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}

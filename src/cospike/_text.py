@@ -1,5 +1,6 @@
 """Names that others gave, where text is more than text: cells of spreadsheets, lines of terminals."""
 
+import os
 import unicodedata
 
 _FORMULAS = (
@@ -17,6 +18,11 @@ def cell(text: str) -> str:
     """
     start = text.lstrip(_BLANKS)[:1]
     return f"'{text}" if start and start in _FORMULAS else text
+
+
+def to_text(name: str) -> str:
+    """The name of a file as text, which it need not be; what is written into a run is."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def one_line(text: str) -> str:

@@ -3,11 +3,10 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-# How long OpenMP's threads spin for each other before they sleep; it has to be set before torch loads. Without an end a
-# busy machine is five times as slow; without spinning an idle one takes half again as long
-# (docs/design/0014-speed-of-a-step.md).
+# How long OpenMP's threads spin for each other before they sleep, set before torch loads. Without an end a busy machine
+# is five times as slow; without spinning an idle one takes half again as long (docs/design/0014-speed-of-a-step.md).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
@@ -17,13 +16,15 @@ from cospike._errors import InputError
 from cospike._text import one_line
 from cospike._version import __version__
 from cospike.choices import check_data, check_runs
-from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options, whole
+from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options, check_source, whole
 
 if TYPE_CHECKING:
     from cospike.data import Dataset
 
 _Flag = Parameter(negative="")
 _Whole = Annotated[int, Parameter(converter=whole)]
+_ImageSize = Annotated[tuple[int, ...] | None, Parameter(consume_multiple=(1, 2), negative="")]
+_Objectives = Annotated[tuple[ObjectiveName, ...], Parameter(consume_multiple=(1, None), negative="")]
 _Options = Annotated[Options, Parameter(name="*", consume_multiple=True)]
 
 app = App(
@@ -49,6 +50,8 @@ def train(
     data: str | None = None,
     *,
     out: Path,
+    label: str | None = None,
+    image_size: _ImageSize = None,
     objective: ObjectiveName = "class-consistent",
     resume: Annotated[bool, _Flag] = False,
     overwrite: Annotated[bool, _Flag] = False,
@@ -57,23 +60,27 @@ def train(
     """Train a model on DATA, measure it on held-out rows, and write a report.
 
     Args:
-        data: mnist, fashion-mnist, digits, shapes, sparse-linear, or a folder of IDX files. Without one: mnist if it is
-            at hand, else digits.
+        data: mnist, fashion-mnist, digits, shapes, sparse-linear; a table (CSV, TSV, Parquet, Feather); arrays (.npz,
+            .npy); a folder of IDX files, or of sub-folders of pictures (default: mnist if it is at hand, else digits).
         out: The folder of the run. Every epoch is saved there.
+        label: Of a table, the column that names the classes, where empty cells are of no class; of arrays, the name of
+            the array of labels in an .npz, the file of labels of an .npy.
+        image_size: Of a folder of pictures, height and width, or one number for both (default: what all have, if that
+            is at most 64; else their median height and width, the longer one scaled to 64). They are cut to its shape.
         objective: What to minimise.
         resume: Go on with the run in OUT, to the same bits; start it if there is none.
         overwrite: Replace the run in OUT.
         options: Settings.
     """
-    check_data(*filter(None, [data]))
+    check_source(data, label, (objective,))
     from cospike.experiment import build_objective, train_run
     from cospike.folders import writing
     from cospike.html_report import report as write_report
     from cospike.progress import working
-    from cospike.runs import check_folder
+    from cospike.run_folders import check_folder
     from cospike.tables import print_measures
 
-    dataset = _load(data, options)
+    dataset = _load(data, options, label=label, image_size=image_size)
     built = build_objective(objective, options)
     check_folder(out, resume=resume, overwrite=overwrite)
     with writing(out):
@@ -91,9 +98,9 @@ def compare(
     data: str | None = None,
     *,
     out: Path,
-    objectives: Annotated[
-        tuple[ObjectiveName, ...], Parameter(consume_multiple=(1, None), negative="")
-    ] = DEMO_OBJECTIVES,
+    label: str | None = None,
+    image_size: _ImageSize = None,
+    objectives: _Objectives = DEMO_OBJECTIVES,
     resume: Annotated[bool, _Flag] = False,
     overwrite: Annotated[bool, _Flag] = False,
     options: _Options = Options(),  # noqa: B008
@@ -103,20 +110,22 @@ def compare(
     Args:
         data: As in `cospike train`.
         out: A folder; each objective has its run below it.
+        label: As in `cospike train`.
+        image_size: As in `cospike train`.
         objectives: What to train; the report is that of the last one.
         resume: Go on where a comparison was interrupted.
         overwrite: Replace the runs below OUT.
         options: Settings of all runs.
     """
-    check_data(*filter(None, [data]))
+    check_source(data, label, objectives)
     from cospike.experiment import compare as compare_objectives
     from cospike.folders import writing
     from cospike.html_report import report as write_report
     from cospike.progress import working
-    from cospike.runs import check_folder
+    from cospike.run_folders import check_folder
     from cospike.tables import print_measures
 
-    dataset = _load(data, options)
+    dataset = _load(data, options, label=label, image_size=image_size)
     folders = [out / name for name in objectives]
     for folder in folders:
         check_folder(folder, resume=resume, overwrite=overwrite)
@@ -274,12 +283,12 @@ def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
     print(fetch_dataset(name, say=note))
 
 
-def _load(name: str | None, options: Options) -> "Dataset":
+def _load(name: str | None, options: Options, **given: Any) -> "Dataset":
     from cospike.data import load_dataset, load_default
 
     seed = options.seed if options.split_seed is None else options.split_seed
     if name is not None:
-        return load_dataset(name, seed=seed)
+        return load_dataset(name, seed=seed, **given)
     dataset, notice = load_default(seed=seed)
     if notice:
         note(notice)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, get_args
 import numpy as np
 
 from cospike import runs
+from cospike._arrays import map_array
 from cospike._errors import InputError, did_you_mean
 from cospike._extras import need
 from cospike._files import format_arrays, replacing, write_atomic
@@ -134,7 +135,7 @@ def _remark(run: Path, config: dict[str, Any], dataset: Dataset) -> str | None:
 def _mapped(path: Path) -> np.ndarray:
     """The array of an .npy file, where it is."""
     try:
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        return map_array(path)
     except OSError as error:
         raise InputError(f"'data' of encode must be a file that can be read, got {path}: {error.strerror}.") from error
     except (ValueError, EOFError, TypeError) as error:

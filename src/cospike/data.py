@@ -1,18 +1,16 @@
 """`Dataset`: images or table rows in memory, one tensor a split, and the ways to get one.
 
-By name or from a folder of IDX files (`load_dataset`), or from one's own arrays (`from_arrays`). The published sets
-keep their test rows and hold out the last sixth of their training rows (10,000 of MNIST's 60,000); of the sets that
-are drawn on demand, each split is a draw of its own. Everywhere else what has to be held out is drawn by a seed, in
-proportion to every class.
+By name or from files (`load_dataset`), or from one's own arrays (`from_arrays`) and tables (`from_table`). Published
+sets keep their test rows and hold out the last sixth of their training rows; of sets that are drawn on demand, each
+split is a draw of its own. Everywhere else what has to be held out is drawn by a seed, in proportion to every class.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -21,8 +19,11 @@ from torch import Tensor
 
 from cospike._arrays import MAX_UNNAMED, default_names, name_rows, to_array, to_labels
 from cospike._errors import InputError
-from cospike.choices import is_folder, unknown_data
-from cospike.idx import read_idx
+from cospike._text import to_text
+from cospike.choices import DATASETS, expand, is_file_of_data, is_folder, is_table, unknown_data
+from cospike.columns import Column
+from cospike.data_folders import read_parts
+from cospike.frames import read_table
 from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
 from cospike.splits import deal
 from cospike.synthetic import SPLITS, SYNTHETIC
@@ -62,6 +63,12 @@ class Dataset:
     validation: Split
     test: Split
     class_names: tuple[str, ...]
+    columns: tuple[Column, ...] = ()  # of a table: what the entries of a row are
+
+    @property
+    def likelihood(self) -> str | list[list[Any]]:
+        """What suits the data, for `SparseVAE`: blocks for the columns of a table, else "bernoulli"."""
+        return [column.block for column in self.columns] or "bernoulli"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,22 +91,41 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
-    """A data set by name, or from a folder of IDX files.
+def load_dataset(
+    name_or_folder: str | Path, *, label: str | None = None, image_size: Sequence[int] | None = None, seed: int = 0
+) -> Dataset:
+    """A data set by name, or from a table, a file of arrays, or a folder of pictures or of IDX files.
 
-    The names: 'mnist', 'fashion-mnist', 'digits', and, drawn on demand, 'shapes' and 'sparse-linear'. A folder holds
-    one `train-images*` and one `train-labels*`, and may hold `t10k-…` or `test-…` of both. ``seed`` decides which rows
-    of digits and of a folder are held out: for validation and, without test files, for the test. What is drawn on
-    demand is the same whatever the ``seed``: `cospike.synthetic.SPLITS` says how to draw it again with its causes.
+    The names: 'mnist', 'fashion-mnist', 'digits', and, drawn on demand, 'shapes' and 'sparse-linear'. `from_table` says
+    how tables are read (CSV, TSV, Parquet, Feather), `cospike.array_files` of `.npz` and `.npy`, `cospike.pictures` of
+    a sub-folder for each class. A folder of IDX files holds one `train-images*` and one `train-labels*`, and may hold
+    `t10k-…` or `test-…` of both.
+
+    Args:
+        name_or_folder: what to load.
+        label: the column or array that tells the classes.
+        image_size: of pictures in a folder: height and width, or one number for both.
+        seed: decides which rows are held out where the data come without a split. What is drawn on demand is the same
+            whatever the seed: `cospike.synthetic.SPLITS` says how to draw it again with its causes.
 
     Raises:
         DatasetNotFoundError: if a published set is neither here nor within reach.
-        InputError: if the name is unknown or a file cannot be used.
+        InputError: if the name is unknown, or a file or an argument cannot be used.
 
     >>> load_dataset("digits").shape
     (1, 8, 8)
     """
     _check_seed(seed, "load_dataset")
+    path = expand(name_or_folder) if isinstance(name_or_folder, str | Path) else None
+    if path is not None and name_or_folder not in DATASETS and (is_file_of_data(path) or is_folder(path)):
+        name = to_text(path.resolve().name if is_folder(path) else path.stem)
+        if is_table(path):
+            return from_table(path, label=label, name=name, seed=seed)
+        (x, y), names, validation, test = read_parts(path, label=label, image_size=image_size)
+        return from_arrays(x, y, name=name, class_names=names, validation=validation, test=test, seed=seed)
+    if label is not None or image_size is not None:
+        got, expected = f"{label or image_size} for {name_or_folder}", "left out for data that are known by name"
+        raise _refusal("label or image_size", expected, got, "Leave it out.", of="load_dataset")
     if isinstance(name_or_folder, str) and name_or_folder in PUBLISHED:
         images, names = load_published(name_or_folder), PUBLISHED[name_or_folder].class_names
         (x, y), test, n_kept = images[:2], images[2:], len(images[0]) * 5 // 6
@@ -115,8 +141,6 @@ def load_dataset(name_or_folder: str | Path, *, seed: int = 0) -> Dataset:
 
         digits = load_digits()  # 1,797 images of 8 × 8 with grey levels 0 … 16
         return from_arrays(digits.images / 16, digits.target, name="digits", seed=seed)
-    if isinstance(name_or_folder, str | Path) and is_folder(name_or_folder):
-        return _load_folder(Path(name_or_folder).expanduser(), seed)
     raise unknown_data(str(name_or_folder))
 
 
@@ -168,7 +192,31 @@ def from_arrays(
     if sizes:  # else the rows keep their order
         dealt = zip([*sizes, "train"], deal(rows.y, list(sizes.values()), seed=seed), strict=True)
         parts |= {split: _Rows(rows.x[chosen], rows.y[chosen]) for split, chosen in dealt}
-    return Dataset(name=name, class_names=names, **{split: _to_split(part) for split, part in parts.items()})
+    splits: dict[str, Any] = {split: _to_split(part) for split, part in parts.items()}
+    return Dataset(name=name, class_names=names, **splits)
+
+
+def from_table(table: Any, *, label: str | None = None, name: str = "table", seed: int = 0) -> Dataset:
+    """A data set from a table: numbers are standardised, choices are coded, missing cells filled and told.
+
+    Each column has its own likelihood (`Dataset.likelihood`), and `to_table` gives what a model makes back in the
+    columns' own units. What no model can learn from (constant columns, numbers of rows, texts) is left out, with a
+    `TrainingWarning` that names it. A fifth of the rows is held out to choose by, a fifth to report on.
+
+    Args:
+        table: the path of a file, a data frame of pandas or polars, or a dictionary of columns.
+        label: the column that names the classes, empty where the class is not known; default: no class is known.
+        name: what to call it.
+        seed: decides which rows are held out: of every class in proportion.
+
+    Raises:
+        InputError: if it is no table that can be trained on, or an extra is missing.
+    """
+    _check_seed(seed, "from_table")
+    x, y, names, columns, parts = read_table(table, label=label, name=name, seed=seed)
+    train, validation, test = ((x[parts[split]], y[parts[split]]) for split in ("train", "validation", "test"))
+    data = from_arrays(*train, name=name, class_names=names, validation=validation, test=test)
+    return replace(data, columns=columns)
 
 
 class _Rows(NamedTuple):
@@ -226,9 +274,6 @@ def _refusal(argument: str, expected: str, got: object, fix: str, *, of: str = "
     return InputError(f"'{argument}' of {of} must be {expected}, got {got}. {fix}")
 
 
-_bad_source = partial(_refusal, "name_or_folder", of="load_dataset")
-
-
 def _check_seed(seed: int, of: str) -> None:
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise _refusal("seed", "at least 0", repr(seed), "Give a whole number.", of=of)
@@ -249,35 +294,3 @@ def _to_split(rows: _Rows) -> Split:
     """The tensors of a split, which share no memory with what the user gave."""
     x = np.divide(rows.x, np.float32(255)) if rows.x.dtype == np.uint8 else rows.x
     return Split(x=torch.from_numpy(x), y=torch.from_numpy(rows.y.astype(np.int64)))
-
-
-def _load_folder(folder: Path, seed: int) -> Dataset:
-    """A data set from a folder of IDX files."""
-    pairs = {stem: _read_pair(folder, stem) for stem in ("train", "t10k", "test")}
-    if (train := pairs["train"]) is None:
-        got = f"{folder} without train-images* and train-labels*"
-        raise _bad_source("a folder of IDX files", got, "Name the folder that holds them.")
-    test = pairs["t10k"] or pairs["test"]
-    seen = np.unique(np.concatenate([pair[1] for pair in (train, test) if pair]))
-    if 2 * len(seen) <= (highest := max(seen.tolist(), default=-1)):
-        got, fix = f"{folder} with {len(seen)} of them up to {highest}", "Number them anew; drop rows to be ignored."
-        raise _bad_source("a folder whose labels number the classes from 0", got, fix)
-    name = os.fsencode(folder.resolve().name).decode(errors="replace")  # a name need not be text; in a run it is
-    return from_arrays(*train, name=name, validation=1 / 6, test=test or 1 / 6, seed=seed)
-
-
-def _read_pair(folder: Path, stem: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """The images and labels of one part of a folder; None if it has neither."""
-    found = {kind: sorted(folder.glob(f"{stem}-{kind}*")) for kind in ("images", "labels")}
-    if not any(found.values()):
-        return None
-    for kind, files in found.items():
-        if len(files) != 1:
-            expected, got = f"a folder with one {stem}-{kind}* beside its pair", f"{folder} with {len(files)}"
-            raise _bad_source(expected, got, "Keep one of them." if files else "Add it.")
-    [images], [labels] = found.values()
-    x, y = read_idx(images, ndim=3), read_idx(labels, ndim=1)
-    if len(x) != len(y):
-        got = f"{len(x)} images in {images} and {len(y)} labels in {labels}"
-        raise _bad_source("a folder with one label an image", got, "Are they of the same set?")
-    return x, y

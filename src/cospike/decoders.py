@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
+from cospike.mixed import MixedHead
+
 LikelihoodName: TypeAlias = Literal["bernoulli", "gaussian"]
 
 _LOG_SCALES = (-14.0, 28.0)
@@ -55,18 +57,25 @@ class Decoder(nn.Module):
         trunk: maps [batch, latent] to [batch, *shape].
         shape: the axes of one observation.
         likelihood: "bernoulli" takes values in [0, 1] and reads a grey level as a mean; "gaussian" takes any
-            number and learns one standard deviation for all entries (one for each would be won by constant ones).
+            number and learns one standard deviation for all entries (one for each would be won by constant ones);
+            blocks are for the columns of a table (`cospike.mixed`), and their Gaussians learn one together too.
     """
 
-    def __init__(self, trunk: nn.Module, shape: tuple[int, ...], likelihood: LikelihoodName) -> None:
+    def __init__(
+        self, trunk: nn.Module, shape: tuple[int, ...], likelihood: LikelihoodName | Sequence[Sequence[Any]]
+    ) -> None:
         super().__init__()
         self.trunk, self.shape, self.likelihood = trunk, shape, likelihood
-        if likelihood == "gaussian":
+        self.mixed = None if isinstance(likelihood, str) else MixedHead(likelihood)
+        if likelihood != "bernoulli":
             self.log_scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, z: Float[Tensor, "batch latent"]) -> Distribution:
         """The likelihood of each row."""
         out = self.trunk(z).float()
+        if self.mixed is not None:
+            mixed: Distribution = self.mixed(out, self.log_scale.clamp(*_LOG_SCALES))
+            return mixed
         if self.likelihood == "bernoulli":
             return GreyBernoulli(out, len(self.shape))
         scale = self.log_scale.clamp(*_LOG_SCALES).exp()

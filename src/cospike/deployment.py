@@ -167,11 +167,12 @@ def _to_bytes(exported: "ModelProto", metadata: Mapping[str, str]) -> bytes:
 
 
 def _metadata(model: SparseVAE) -> dict[str, str]:
+    likelihood = model.settings["likelihood"]
     return {
         "cospike": __version__,
         "class_names": json.dumps(list(model.class_names)),
         "shape": json.dumps(list(model.shape)),
-        "likelihood": model.settings["likelihood"],
+        "likelihood": likelihood if isinstance(likelihood, str) else json.dumps(likelihood),
         "n_latents": json.dumps(model.n_latents),
         "n_dense": json.dumps(model.n_dense),
         "threshold": json.dumps(ACTIVE_THRESHOLD),

@@ -177,10 +177,18 @@ def check_values(model: SparseVAE, x: Tensor, name: str, *, first: int = 0) -> N
             f"The values of {name} must be finite in float32, got NaN or infinity in {name_rows(bad.tolist())}. "
             "Fill or drop them, and scale what is too large."
         )
-    lowest, highest, likelihood, fix = _VALUES[model.settings["likelihood"]]
+    mixed = model.decoder.mixed  # its columns of numbers are Gaussian
+    lowest, highest, likelihood, fix = _VALUES["gaussian" if mixed is not None else model.settings["likelihood"]]
     if low < lowest or high > highest:
         bad = ((x < lowest) | (x > highest)).flatten(1).any(1).nonzero().squeeze(1) + first
         raise InputError(
             f"The values of {name} must lie in {lowest:g} … {highest:g} for a {likelihood} likelihood, got "
             f"{low:.4g} … {high:.4g}, out of it in {name_rows(bad.tolist())}. {fix}"
         )
+    if mixed is not None and len(shares := x[:, mixed.shares.to(x.device)].flatten()):
+        low, high = shares.aminmax()
+        if low < 0 or high > 1:
+            raise InputError(
+                f"The shares and indicators of {name} must lie in 0 … 1, got {low:.4g} … {high:.4g}. "
+                "Do the blocks of the likelihood fit the columns?"
+            )

@@ -14,11 +14,10 @@ from cospike._errors import InputError
 from cospike._files import format_json
 from cospike._reading import parse_json, read_file
 from cospike.associations import WORTH_A_NAME, Association, associate
-from cospike.attributes import measure_attributes
 from cospike.codes import Codes
 from cospike.directions import Direction, block_directions
 from cospike.factors import Factor
-from cospike.held_out import kept_attributes
+from cospike.held_out import attribute_measure
 from cospike.intervals import Estimate
 from cospike.interventions import AttributeChange, Intervention, intervene, within_class_spread
 from cospike.kinds import OWN_KINDS
@@ -61,12 +60,12 @@ def gather_evidence(run: Path, model: SparseVAE, codes: Codes, factors: Sequence
         factors: `explain` of them.
     """
     references = read_references(run, model.shape, codes.n_classes)
-    kind = kept_attributes(runs.read_config(run)["data"]["name"], model.shape)
+    name, columns = runs.read_config(run)["data"]["name"], runs.read_columns(run)
     found = intervene(
         model,
         codes,
         factors,
-        measure=partial(measure_attributes, kind=kind, cache=False) if kind else None,
+        measure=attribute_measure(name, model.shape, columns, cache=False),
         predict=references.classifier.predict_probs if references else None,
         scales=_spreads(run, codes),
     )

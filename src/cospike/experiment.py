@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
+from typing import Literal
 
 from cospike._errors import InputError
 from cospike._reading import refuse_links
@@ -13,7 +14,7 @@ from cospike.model import SparseVAE
 from cospike.objective import PRESETS, Objective
 from cospike.options import DEMO_OBJECTIVES, Options, model_settings
 from cospike.progress import working
-from cospike.runs import check_folder
+from cospike.run_folders import check_folder
 from cospike.trackers import log_measures
 from cospike.train import fit
 from cospike.training_checks import check_objective
@@ -100,15 +101,24 @@ def build_model(data: Dataset, objective: Objective, options: Options) -> Sparse
     return SparseVAE(
         data.shape,
         options.n_latents,
-        network=options.network,
+        network=options.network or default_network(data.shape),
         hidden=options.hidden,
-        likelihood=options.likelihood,
+        likelihood=options.likelihood or data.likelihood,
         active_prior=options.active_prior,
         n_classes=data.n_classes,
         n_pseudo_inputs=options.n_pseudo_inputs,
         seed=options.seed,
         **model_settings(objective.name, options.n_latents) | chosen,
     )
+
+
+def default_network(shape: tuple[int, ...]) -> Literal["mlp", "conv"]:
+    """Convolutional for images in colour, or larger than those of MNIST.
+
+    >>> default_network((1, 28, 28)), default_network((1, 64, 28)), default_network((3, 8, 8)), default_network((5,))
+    ('mlp', 'conv', 'conv', 'mlp')
+    """
+    return "conv" if len(shape) == 3 and (shape[0] > 1 or max(shape[1:]) > 28) else "mlp"
 
 
 def build_objective(name: str, options: Options, *, among: Sequence[str] = ()) -> Objective:

@@ -1,5 +1,7 @@
 """What a run keeps of the data, so that it can be read without them: attributes, references, a few samples."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,9 @@ import torch
 from cospike import runs
 from cospike._files import write_atomic
 from cospike._types import UNLABELLED
-from cospike.attributes import AttributeKind, attribute_kind, measure_attributes
+from cospike.attributes import attribute_kind, measure_attributes
 from cospike.codes import Codes
+from cospike.columns import Column, column_attributes
 from cospike.data import Dataset
 from cospike.references import measure_references
 
@@ -25,18 +28,29 @@ def save_held_out(run: Path, data: Dataset, codes: Codes) -> None:
         data: what was trained on.
         codes: of its test rows.
     """
-    if kind := kept_attributes(data.name, data.shape):
-        runs.save_arrays(run, "attributes.npz", measure_attributes(data.test.x.numpy(), kind=kind))
+    if measure := attribute_measure(data.name, data.shape, data.columns):
+        runs.save_arrays(run, "attributes.npz", measure(data.test.x.numpy()))
     if references := measure_references(data):
         write_atomic(run / "references.safetensors", references.to_bytes())
     rows = _preview_rows(codes)
     runs.save_arrays(run, "previews.npz", {"index": rows, "x": data.test.x[torch.from_numpy(rows)].numpy()})
 
 
-def kept_attributes(name: str, shape: tuple[int, ...]) -> AttributeKind | None:
-    """What a run keeps of the attributes of its samples, and measures on what it draws; None for none."""
+def attribute_measure(
+    name: str, shape: tuple[int, ...], columns: Sequence[Column] = (), *, cache: bool = True
+) -> Callable[[np.ndarray], dict[str, np.ndarray]] | None:
+    """How a run measures the attributes of its samples, and of what it draws; None if it measures none.
+
+    Args:
+        name: of the data.
+        shape: of a sample.
+        columns: of a table, whose attributes have their names and units.
+        cache: as in `measure_attributes`.
+    """
     kind = attribute_kind(name, shape)
-    return None if kind == "columns" and shape[0] > _MAX_COLUMNS else kind
+    if kind is None or (kind == "columns" and shape[0] > _MAX_COLUMNS):
+        return None
+    return partial(column_attributes, columns) if columns else partial(measure_attributes, kind=kind, cache=cache)
 
 
 def _preview_rows(codes: Codes) -> np.ndarray:

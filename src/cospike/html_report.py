@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from cospike import __version__, plots, report_figures, report_samples, report_tables, runs
+from cospike import __version__, plots, report_columns, report_figures, report_samples, report_tables, runs
 from cospike._errors import InputError, failed_write
 from cospike._files import write_atomic
 from cospike.associations import STRONG, WORTH_A_NAME
@@ -94,6 +94,8 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
     references = read_references(run, view.model.shape, len(view.uses))
     turned = report_samples.counterfactuals(view, references.classifier.predict_probs) if references else []
     drawn = report_figures.most_important(view.used, view.n_traversals)
+    shown: Any = report_columns if view.columns else report_samples  # as rows of a table, or as pictures and profiles
+    traverse = report_columns.effect_figure if view.columns else report_samples.traversal
     return environment.get_template("report.html.j2").render(
         version=__version__,
         view=view,
@@ -107,9 +109,9 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
         overlap=overlap,
         families=report_tables.families(*map(view.shown_classes, (train, held_out))) if overlap else [],
         disentanglement=_disentanglement(run, held_out),
-        traversals=[(factor, report_samples.traversal(view, factor)) for factor in drawn],
-        reconstructions=list(report_samples.reconstructions(view)),
-        class_samples=list(report_samples.class_samples(view)),
+        traversals=[(factor, traverse(view, factor)) for factor in drawn],
+        reconstructions=list(shown.reconstructions(view)),
+        class_samples=list(shown.class_samples(view)),
         drawn=[factor.latent for factor in drawn],
         names=evidence.associations,
         directions=evidence.named_directions,
@@ -121,8 +123,10 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
         stability=stability,
         stable=STABLE,
         turned=turned,
-        turned_figure=report_samples.counterfactual_figure(view, turned) if turned else None,
-        prior_samples=report_samples.prior_samples(view),
+        turned_figure=report_samples.counterfactual_figure(view, turned) if turned and not view.columns else None,
+        moved=[report_columns.moved(view, one.found.before, one.found.after) for one in turned if view.columns],
+        described=report_columns.describe(view.columns),
+        prior_samples=shown.prior_samples(view),
         curves=list(report_figures.curves(view.history)),
     )
 
@@ -181,11 +185,13 @@ def _shown(measured: Measurement) -> str:
 
 
 def _flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested settings as dotted names and texts; the class names, of which there may be a thousand, are left out."""
+    """Nested settings as dotted names and texts; class names and columns, which may be a thousand, are left out."""
     for name, value in settings.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{name}.")
-        elif name != "class_names":
+        elif name == "likelihood" and isinstance(value, list):
+            yield prefix + name, "one for each column"
+        elif name not in ("class_names", "columns"):
             yield prefix + name, "none" if value is None else str(value)
 
 

@@ -15,6 +15,7 @@ from cospike.codes import Codes
 from cospike.decoders import Decoder, LikelihoodName, conv_mirror, mlp_mirror
 from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.encoders import Encoder, conv_trunk, mlp_trunk
+from cospike.mixed import parse_likelihood
 from cospike.priors import ClassPrior, FixedPrior, PseudoInputPrior, default_active_prior, default_n_dense
 from cospike.settings import check_model_settings, sizes, whole
 from cospike.spike_slab import Spikes, SpikeSlab
@@ -46,7 +47,7 @@ class SparseVAE(nn.Module):
         n_latents: number of latents offered; training uses as many as pay.
         network: "mlp", or "conv" for images.
         hidden: widths of the fully connected layers of the encoder, mirrored in the decoder.
-        likelihood: "bernoulli" for values in [0, 1], "gaussian" for any.
+        likelihood: "bernoulli" for values in [0, 1], "gaussian" for any, or blocks for a table (`Dataset.likelihood`).
         active_prior: α, the prior P(latent ≠ 0) of a sparse latent; default `default_active_prior`.
         n_dense: the first so many latents are always on (α = 1), for factors that every sample has; default
             `default_n_dense`. With 0 all are sparse, as in VSC and the paper; with ``n_latents`` it is a VAE.
@@ -78,7 +79,7 @@ class SparseVAE(nn.Module):
         *,
         network: NetworkName = "mlp",
         hidden: Sequence[int] = (400,),
-        likelihood: LikelihoodName = "bernoulli",
+        likelihood: LikelihoodName | Sequence[Sequence[Any]] = "bernoulli",
         active_prior: float | None = None,
         n_dense: int | None = None,
         prior: PriorName = "fixed",
@@ -88,6 +89,7 @@ class SparseVAE(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, n_latents = sizes(shape, "shape"), whole(n_latents, "n_latents")
+        likelihood = parse_likelihood(likelihood, self.shape)
         active_prior = default_active_prior(self.shape) if active_prior is None else active_prior
         n_dense = default_n_dense(self.shape, n_latents) if n_dense is None else n_dense
         self.settings: dict[str, Any] = {
@@ -265,9 +267,8 @@ class SparseVAE(nn.Module):
             return torch.where(tensor.isfinite(), tensor, empty)
 
         on, off = torch.as_tensor(mean_on), torch.as_tensor(mean_off)
-        self.pattern_logits = buffer(
-            (on.log() - off.log()).clamp(-ALWAYS_ON_LOGIT, ALWAYS_ON_LOGIT), prior.active_logits
-        )
+        logits = (on.log() - off.log()).clamp(-ALWAYS_ON_LOGIT, ALWAYS_ON_LOGIT)
+        self.pattern_logits = buffer(logits, prior.active_logits)
         self.pattern_loc = buffer(loc, prior.loc)
         self.pattern_scale = buffer((second - loc**2.0).clip(1e-12) ** 0.5, prior.scale)
         self.pattern_counts = torch.as_tensor(codes.class_counts(), dtype=torch.float32, device=self.device)

@@ -92,9 +92,10 @@ def _data(config: Mapping[str, Any]) -> str:
     names = data["class_names"]
     shown = ", ".join(map(_cell, names[:20])) + (f" … ({len(names)} in all)" if len(names) > 20 else "")
     shape = " by ".join(map(str, model["shape"]))
+    likelihood = model["likelihood"] if isinstance(model["likelihood"], str) else "one for each column"
     return (
         f"{_cell(data['name'])}{f' ({rows} rows)' if rows else ''}, samples of {shape}; fingerprint "
-        f"`{data.get('fingerprint')}`. Likelihood {model['likelihood']}, network {model['network']}, "
+        f"`{data.get('fingerprint')}`. Likelihood {likelihood}, network {model['network']}, "
         f"{model['n_latents']} latents, {model['n_dense']} of them always on.\n\nClasses: {shown or 'none'}."
     )
 

@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Group, Parameter, Token
 
+from cospike._errors import InputError
+from cospike.choices import check_data, is_file_of_data, is_table
+
 ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vsc-pseudo-inputs", "vae"]
 """The presets of `cospike.objective`, which loads torch."""
 
@@ -39,12 +42,12 @@ class Options:
 
     n_latents: Annotated[int, Parameter(group=_model, converter=whole)] = 60
     """Latents offered; training uses as many as pay."""
-    network: Annotated[Literal["mlp", "conv"], Parameter(group=_model)] = "mlp"
-    """Fully connected, or convolutional (for images)."""
+    network: Annotated[Literal["mlp", "conv"] | None, Parameter(group=_model)] = None
+    """mlp, fully connected, or conv, convolutional (default: conv for images in colour or larger than 28 by 28)."""
     hidden: Annotated[tuple[int, ...], Parameter(group=_model, converter=whole, negative="")] = (400,)
     """Widths of the fully connected layers of the encoder; the decoder mirrors them."""
-    likelihood: Annotated[Literal["bernoulli", "gaussian"], Parameter(group=_model)] = "bernoulli"
-    """bernoulli for values in 0 … 1, gaussian for any."""
+    likelihood: Annotated[Literal["bernoulli", "gaussian"] | None, Parameter(group=_model)] = None
+    """bernoulli for values in 0 … 1, gaussian for any (default: bernoulli; of a table, one for each column)."""
     active_prior: Annotated[float | None, Parameter(group=_model)] = None
     """Share of samples in which a sparse latent is expected to be active (default: 0.01, more for small data)."""
     n_dense: Annotated[int | None, Parameter(group=_model, converter=whole)] = None
@@ -89,6 +92,21 @@ class Options:
     """Where to train."""
     logger: Annotated[Literal["tensorboard"] | None, Parameter(group=_training)] = None
     """Write history, settings and measures for a tracker too: tensorboard, below the run's folder."""
+
+
+def check_source(name: str | None, label: str | None, objectives: Sequence[str]) -> None:
+    """Refuse data, and the column of their classes, that are not there, before anything loads that takes seconds.
+
+    Raises:
+        InputError: for these, and for a table without a label where an objective needs classes.
+    """
+    check_data(*filter(None, [name]), tables=True)
+    if name is not None and is_table(name):
+        from cospike.frames import check_table  # noqa: PLC0415  # NumPy, which a mistyped name does not need
+
+        check_table(name, label, needs_label=bool({"class-consistent", "paper"} & {*objectives}))
+    elif label is not None and (name is None or not is_file_of_data(name)):
+        raise InputError(f"'--label' is for tables and arrays, got {label!r} for {name or 'mnist'}. Leave it out.")
 
 
 def model_settings(preset: str, n_latents: int) -> dict[str, Any]:

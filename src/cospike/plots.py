@@ -209,6 +209,26 @@ def profile_figure(
     return figure
 
 
+def effect_figure(
+    names: Sequence[str],
+    changes: Float[np.ndarray, " column"],
+    ends: Float[np.ndarray, "column 2"],
+    texts: Sequence[str],
+    colors: Sequence[str],
+) -> Figure:
+    """A bar a column of a table, a thin line between the ends of what a range does, and a text at the right."""
+    left, right, height = _margin(names, 22), _margin(texts) + 2, 20 * len(names)
+    axes, places = _axes(figure := _figure(_CARD, height + 8), left, 4, _CARD - left - right, height), range(len(names))
+    axes.barh(places, changes, height=0.62, color=colors)
+    axes.hlines(places, *ends.T, color=INK, lw=1.2)
+    axes.axvline(0, color=INK, lw=0.6)
+    _labels(axes, names, (), size=_FONT, length=22)
+    axes.invert_yaxis()
+    for place, text in enumerate(texts):
+        axes.text(1.03, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=_SMALL)
+    return figure
+
+
 def blend(n: int) -> list[str]:
     """``n`` colours from blue (low) to vermillion (high), of one lightness, so that each shows on any page."""
     low, high = np.array(to_rgb(BLUE)), np.array(to_rgb(VERMILLION))
@@ -248,8 +268,8 @@ def _open(axes: Axes) -> None:
     axes.spines["bottom"].set_alpha(0.35)
 
 
-def _labels(axes: Axes, rows: Sequence[str], columns: Sequence[str], *, size: float) -> None:
-    axes.set_yticks(range(len(rows)), [_short(name) for name in rows], parse_math=False)
+def _labels(axes: Axes, rows: Sequence[str], columns: Sequence[str], *, size: float, length: int = 14) -> None:
+    axes.set_yticks(range(len(rows)), [_short(name, length) for name in rows], parse_math=False)
     axes.set_xticks(range(len(columns)), [_short(name) for name in columns], parse_math=False, fontsize=size)
     axes.tick_params(pad=4)
     axes.spines[:].set_visible(False)
@@ -275,6 +295,6 @@ def _short(name: str, length: int = 14) -> str:
     return text if len(text) <= length else f"{text[: length - tail - 1].rstrip()}…{text[-tail:].lstrip()}"
 
 
-def _margin(names: Sequence[str]) -> int:
+def _margin(names: Sequence[str], length: int = 14) -> int:
     """Room for the longest name, in pixels."""
-    return 10 + round(6.4 * max((len(_short(name)) for name in names), default=0))
+    return 10 + round(6.4 * max((len(_short(name, length)) for name in names), default=0))

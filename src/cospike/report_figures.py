@@ -16,6 +16,7 @@ from cospike import plots, runs
 from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.codes import Codes
+from cospike.columns import Column
 from cospike.factors import Factor, explain
 from cospike.families import class_overlap, class_tree
 from cospike.kinds import KINDS, uses
@@ -43,6 +44,7 @@ class RunView:
         data: whether a code is among the held-out ones of all classes.
         history: a row an epoch.
         previews: a few held-out samples ``x``, and their rows in the codes, ``index``.
+        columns: of a table, what the entries of a sample are.
     """
 
     name: str
@@ -57,6 +59,7 @@ class RunView:
     data: Plausibility
     history: list[dict[str, Any]]
     previews: dict[str, np.ndarray]
+    columns: tuple[Column, ...] = ()
 
     @classmethod
     def read(cls, run: Path) -> "RunView":
@@ -88,6 +91,7 @@ class RunView:
             data=Plausibility.fit(codes),
             history=_read_history(run),
             previews=_read_previews(run, model.shape, len(codes)),
+            columns=runs.read_columns(run),
         )
 
     def shown_classes(self, codes: Codes) -> Codes:

@@ -43,7 +43,8 @@ def check_model_settings(settings: Mapping[str, Any], choices: Mapping[str, Sequ
     """
     _check_numbers(settings)
     for name, known in choices.items():
-        if settings[name] not in known:
+        blocks = name == "likelihood" and isinstance(settings[name], list)  # `parse_likelihood` has checked them
+        if settings[name] not in known and not blocks:
             raise InputError(
                 f"Unknown {name} {settings[name]!r} of SparseVAE. {did_you_mean(str(settings[name]), known)}"
             )

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from cospike import runs
+from cospike import run_folders, runs
 from cospike._types import UNLABELLED
 from cospike._version import __version__
 from cospike.axes import orthogonal_axes
 from cospike.codes import Codes
 from cospike.collapse import warn_of_collapse
+from cospike.columns import columns_to_json
 from cospike.data import Dataset, Split
 from cospike.device import Precision, default_precision, open_fabric
 from cospike.encoding import encode_dataset
@@ -101,7 +102,7 @@ def fit(
     objective = Objective.class_consistent() if objective is None else objective
     check_types(model, data, objective, (epochs, batch_size, patience, learning_rate), seed, out)
     run = Path(out) if out is not None else None
-    begun = runs.recorded_training(run) if resume and run else {}
+    begun = run_folders.recorded_training(run) if resume and run else {}
     precision = precision or begun.get("precision") or default_precision(model, accelerator)
     compile = bool(begun.get("compile")) if compile is None else compile  # noqa: A001
     training = {
@@ -118,10 +119,10 @@ def fit(
     tracker = Tracker(logger if first else None, run, config)
     progress = progress if first else False
     if run is not None:
-        runs.check_folder(run, resume=resume, overwrite=overwrite)  # what is no run is not even locked
+        run_folders.check_folder(run, resume=resume, overwrite=overwrite)  # what is no run is not even locked
     with nullcontext() if run is None else one_writer(run):
         room = _least_bytes(model, data)
-        resuming = run is not None and runs.open_run(run, config, resume=resume, overwrite=overwrite, room=room)
+        resuming = run is not None and run_folders.open_run(run, config, resume=resume, overwrite=overwrite, room=room)
         trainer = Trainer(fabric, model, data, objective, config, run if first else None, tracker)
         if run is not None and resuming:
             trainer.load(run)
@@ -208,5 +209,6 @@ def _config(model: SparseVAE, data: Dataset, objective: Objective, training: dic
             "fingerprint": data.fingerprint,
             "class_names": list(data.class_names),
             "rows": {name: len(getattr(data, name)) for name in ("train", "validation", "test")},
+            **({"columns": columns_to_json(data.columns)} if data.columns else {}),
         },
     }

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from cospike import runs
+from cospike import run_folders, runs
 from cospike._errors import InputError, LostProcessError, TrainingWarning
 from cospike._random import Noise, draw_noise
 from cospike._types import UNLABELLED
@@ -244,7 +244,7 @@ class Trainer:
         if self.run is None:
             return
         if not self.begun:  # what it replaces stays until there is something to put in its place
-            runs.begin_run(self.run, self.config)
+            run_folders.begin_run(self.run, self.config)
             self.begun = True
         runs.write_history(self.run, self.history)
         if not self.step:

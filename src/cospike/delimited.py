@@ -1,0 +1,105 @@
+"""Text files of tables: which character separates the cells, whether numbers have a comma, and what is no table."""
+
+import csv
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from cospike._errors import InputError
+from cospike._reading import MAX_BINARY, open_file
+
+_DELIMITERS = (",", ";", "\t", "|")
+_LOOKED_AT = 200  # rows that decide about delimiter and comma
+_WITH_COMMA, _WITH_POINT = (re.compile(rf"[-+]?\d*\{mark}\d+([eE][-+]?\d+)?") for mark in (",", "."))
+
+
+class Delimited(NamedTuple):
+    """How a text file is to be read: its columns, what separates cells, and what stands before the decimals."""
+
+    names: tuple[str, ...]
+    delimiter: str
+    decimal: str
+
+
+def read_dialect(path: Path) -> Delimited:
+    """Look at the first rows of a text file.
+
+    Raises:
+        InputError: if it is empty, no UTF-8, or has no line of names.
+    """
+    with _readable(path):
+        found = {mark: list(islice(_rows(path, mark), _LOOKED_AT)) for mark in _DELIMITERS}
+    if not found[","]:
+        raise InputError(f"{path} is empty. A table has a line of column names, and a row a sample.")
+    # The one that makes most columns of the first line; a comma, if none makes two.
+    delimiter = max(_DELIMITERS, key=lambda mark: len(found[mark][0]))
+    header, *rows = found[delimiter]
+    names = tuple(name.strip() or f"column {i}" for i, name in enumerate(header, 1))
+    if numbers := [name for name in names if _is_number(name)]:
+        raise InputError(
+            f"The first line of {path} must hold the names of the columns, got {', '.join(numbers[:3])}. "
+            "Put a line of names before the first row."
+        )
+    check_names(names, str(path))
+    cells = [cell.strip() for row in rows for cell in row]
+    comma = any(map(_WITH_COMMA.fullmatch, cells)) and not any(map(_WITH_POINT.fullmatch, cells))
+    return Delimited(names, delimiter, "," if comma else ".")
+
+
+def check_lines(path: Path, dialect: Delimited) -> None:
+    """Refuse a file in which a row has more or fewer cells than there are columns: cells would be in wrong places.
+
+    Raises:
+        InputError: that names the row, the first below the names being 1; or if there is no row at all.
+    """
+    n_rows = 0
+    with _readable(path):
+        for n_rows, row in enumerate(islice(_rows(path, dialect.delimiter), 1, None), 1):
+            if len(row) != len(dialect.names):
+                raise InputError(
+                    f"Every row of {path} must have the {len(dialect.names)} cells of its first line, got {len(row)} "
+                    f"in row {n_rows}. Is the file whole, and is a cell with {dialect.delimiter!r} in it quoted?"
+                )
+    if not n_rows:
+        raise InputError(f"{path} has names of columns, but no row. A table has a row a sample.")
+
+
+def check_names(names: tuple[str, ...], where: str) -> None:
+    """Refuse two columns of one name.
+
+    Raises:
+        InputError: that names the first such.
+    """
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"The columns of {where} must have different names, got {twice!r} twice. Rename one.")
+
+
+def _rows(path: Path, delimiter: str) -> Iterator[list[str]]:
+    """The rows of a file, blank lines aside."""
+    with TextIOWrapper(open_file(path, MAX_BINARY), encoding="utf-8-sig", newline="") as file:
+        yield from filter(None, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} must be text in UTF-8, which it is not. Save it as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise InputError(f"{path} must be a table as text, got: {error}. Save it as CSV.") from error
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
