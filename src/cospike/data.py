@@ -21,7 +21,7 @@ from cospike._errors import InputError
 from cospike._types import UNLABELLED
 from cospike.choices import DATASETS, is_file_of_data, is_table, unknown_data
 from cospike.columns import Column
-from cospike.folders import read_parts
+from cospike.data_files import read_parts
 from cospike.frames import read_table
 from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
 from cospike.splits import deal
