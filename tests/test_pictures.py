@@ -252,7 +252,7 @@ def test_a_folder_is_a_data_set(tmp_path):
         InputError, match="'label or image_size' of load_dataset must be left out for data that are known by name"
     ):
         load_dataset("digits", image_size=(8,))
-    (tmp_path / "nothing" / "in").mkdir(parents=True)
+    save(tmp_path / "nothing" / "in" / "._a.png", Image.new("L", (8, 8)))
     with pytest.raises(InputError, match="a sub-folder of pictures for each class"):
         load_dataset(tmp_path / "nothing")
 
