@@ -67,6 +67,21 @@ def make_seeds(folder: Path) -> None:
     (folder / "options.yaml").write_text(
         "epochs: 40\nn_latents: 7\nhidden: [8, 8]\nnetwork: mlp\nlearning_rate: 0.01\n"
     )
+    make_data_seeds(folder)
+
+
+def make_data_seeds(folder: Path) -> None:
+    """Tables and arrays, as users have them."""
+    import numpy as np
+    import pandas as pd
+
+    columns = {"kind": ["a", "b", "é"] * 4, "size": [1.5, None, -2.0] * 4, "n": [1, 2, 3] * 4, "on": [True, False] * 6}
+    table = pd.DataFrame(columns)
+    table.to_csv(folder / "table.csv", index=False)
+    table.to_parquet(folder / "table.parquet")
+    table.to_feather(folder / "table.feather", compression="uncompressed")
+    np.save(folder / "rows.npy", np.arange(12.0).reshape(6, 2))
+    np.savez(folder / "rows.npz", x=np.arange(12.0).reshape(6, 2), y=np.array(["a", "b"] * 3))
 
 
 def targets(run: Path) -> dict[str, Target]:
@@ -75,6 +90,7 @@ def targets(run: Path) -> dict[str, Target]:
 
     from cospike import runs
     from cospike._errors import InputError
+    from cospike.array_files import read_array_file
     from cospike.benchmark.files import read_definitions, read_grid, read_rows
     from cospike.cli import app
     from cospike.entry import Dict, read_options
@@ -85,6 +101,11 @@ def targets(run: Path) -> dict[str, Target]:
     from cospike.references import read_references
     from cospike.report_figures import _read_previews
     from cospike.run_state import unpack
+    from cospike.table_files import column_names, read_file
+
+    def table(path: Path) -> None:
+        column_names(path)
+        read_file(path)
 
     def options(path: Path) -> None:
         app.config = (Dict(read_options(path), source="options.yaml", use_commands_as_keys=False),)
@@ -126,6 +147,11 @@ def targets(run: Path) -> dict[str, Target]:
         "metrics": Target("metrics.json", of_run(read_metrics), mutators.mutate_json),
         "interventions": Target("interventions.json", of_run(read_interventions), mutators.mutate_json),
         "options": Target("options.yaml", options, mutators.mutate_yaml),
+        "csv": Target("table.csv", table, mutators.mutate_table),
+        "parquet": Target("table.parquet", table, mutators.mutate_bytes),
+        "feather": Target("table.feather", table, mutators.mutate_bytes),
+        "npy": Target("rows.npy", read_array_file, mutators.mutate_bytes),
+        "npz": Target("rows.npz", read_array_file, archive),
         "rows": Target("rows.jsonl", of_run(read_rows), mutators.mutate_lines),
         "grid": Target("grid.json", of_run(read_grid), mutators.mutate_json),
         "definitions": Target("measures.json", of_run(read_definitions), mutators.mutate_json),

@@ -148,6 +148,37 @@ def mutate_idx(content: bytes, rng: random.Random, havoc: Havoc) -> bytes:
     return gzip.compress(plain, 1) if rng.random() < 0.5 else plain
 
 
+_CELLS = (
+    '"', '""', '"a\nb"', ";", "\t", "1e999", "-", "NaN", "1,5", "=1+1", "\ufeff", "\0", "9" * 400, "2001-99-99", " ",
+    "a" * 5000, "inf", "\u202e", "0x1F", "1_000", "True", "\r",
+)  # fmt: skip
+
+
+def mutate_table(content: bytes, rng: random.Random, havoc: Havoc) -> bytes:
+    """A cell, a line or the delimiter of a CSV file changed."""
+    action = rng.random()
+    if action < 0.4:
+        return havoc(content)
+    if action < 0.5:
+        return content.replace(b",", rng.choice((b";", b"\t", b"|", b"", b",,")))
+    lines = content.split(b"\n")
+    i = rng.randrange(len(lines))
+    cells = lines[i].split(b",")
+    if action < 0.9:
+        cells[rng.randrange(len(cells))] = rng.choice(_CELLS).encode("utf-8", "surrogatepass")
+        lines[i] = b",".join(cells)
+    elif action < 0.95:
+        lines[i : i + 1] = [lines[i]] * rng.choice((0, 2, 50))
+    else:
+        lines[i] = b",".join(cells * rng.choice((2, 100)))
+    return b"\n".join(lines)
+
+
+def mutate_bytes(content: bytes, rng: random.Random, havoc: Havoc) -> bytes:
+    """Nothing but libFuzzer's own, for formats that have no checksums."""
+    return havoc(content)
+
+
 def mutate_yaml(content: bytes, rng: random.Random, havoc: Havoc) -> bytes:
     """A line or a value replaced by what YAML makes more of than a number."""
     if rng.random() < 0.4:
