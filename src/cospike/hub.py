@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from cospike import runs
 from cospike._errors import InputError
 from cospike._extras import need
+from cospike._reading import parse_json, read_file
 from cospike._version import __version__
 from cospike.model import SparseVAE
 from cospike.model_card import format_card
@@ -175,12 +176,12 @@ def _check(folder: Path, address: str) -> None:
 
 def _read_manifest(folder: Path, address: str) -> dict[str, dict[str, Any]]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = parse_json(read_file(folder / MANIFEST))
         version, files = manifest["schema_version"], manifest["files"]
         sound = all(isinstance(entry["size"], int) and isinstance(entry["sha256"], str) for entry in files.values())
     except FileNotFoundError as error:
         raise InputError(f"{address} has no {MANIFEST}. Is it a run that cospike pushed?") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"The {MANIFEST} of {address} is damaged.") from error
     if version != MANIFEST_VERSION or not sound:
         raise InputError(f"The {MANIFEST} of {address} must have schema_version {MANIFEST_VERSION}, got {version!r}.")
