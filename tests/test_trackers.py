@@ -9,9 +9,10 @@ import pytest
 from cospike import runs
 from cospike._errors import InputError
 from cospike.entry import main
+from cospike.metrics import Measurement
 from cospike.model import SparseVAE
 from cospike.objective import Objective
-from cospike.trackers import Tracker
+from cospike.trackers import Tracker, log_measures
 from cospike.train import fit
 
 pytest.importorskip("tensorboard")
@@ -78,8 +79,11 @@ def test_a_run_that_goes_on_has_each_epoch_once_and_one_that_is_replaced_leaves_
     scalars, _ = read_events(events)
     losses = [(1, -1.0), (2, -1.0), *((row["epoch"], pytest.approx(row["validation_loss"])) for row in history[2:])]
     assert scalars["validation_loss"] == losses
+    log_measures(tmp_path / "run", {"older": Measurement(1.0, "nats", "lower", "how")})
+    assert "measures/older" in read_events(events)[0]
     train(overwrite=True, epochs=2)
     scalars, _ = read_events(events)
+    assert "measures/older" not in scalars
     assert [step for step, _ in scalars["validation_loss"]] == [1, 2]
 
 
