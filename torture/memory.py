@@ -5,8 +5,9 @@
 Trainings with a checkpoint, validation and the progress display every epoch are looked at every 250 steps, repeated
 calls after each. Printed is the slope over the second half, where caches are warm, with its standard error. Memory is
 what the process has resident; unused objects are collected before it is read, and nothing is given back (no
-malloc_trim). A history has a row an epoch, and its size is printed beside: that is all that may grow. Ends in exit code
-1 if anything grows by more than three standard errors and .1 MB beyond it, or a file stays open.
+malloc_trim). A history has a row an epoch; its size is printed beside, with that of its text: that is all that may
+grow. Ends in exit code 1 if anything grows by more than three standard errors and .05 MB beyond it, or a file stays
+open.
 """
 
 import argparse
@@ -36,11 +37,14 @@ class Look(NamedTuple):
     files: int  # open
 
 
-def look(step: int) -> Look:
-    """This process, now."""
+def look(step: int, looks: Sequence[Look]) -> Look:
+    """This process, now, less the ``looks`` at it."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return Look(
-        step, pages * os.sysconf("SC_PAGE_SIZE") / 1e6, len(gc.get_objects()), len([*Path("/proc/self/fd").iterdir()])
+        step,
+        pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        len(gc.get_objects()) - len(looks),
+        len([*Path("/proc/self/fd").iterdir()]),
     )
 
 
@@ -58,29 +62,31 @@ def slope(x: Sequence[float], y: Sequence[float]) -> Slope:
 
 
 def train(model: dict[str, Any], data: cs.Dataset, n_steps: int, folder: Path) -> tuple[list[Look], float]:
-    """A training of ``n_steps``, looked at every 250; and the MB that its history takes."""
+    """A training of ``n_steps``, looked at every 250 or so, always at the end of an epoch; and the MB of its history."""
     looks: list[Look] = []
     steps = 0
 
     def watch(*_: Any) -> None:
         nonlocal steps
         steps += 1
-        if steps % _EVERY == 0:
+        if steps % every == 0 and steps <= n_epochs * per_epoch:  # the rest are those of the reference network
             gc.collect()  # of objects, only those in use count
-            looks.append(look(steps))
+            looks.append(look(steps, looks))
 
     batch_size = 100
     per_epoch = max(1, round(len(data.train) / batch_size))
+    n_epochs, every = max(1, n_steps // per_epoch), per_epoch * max(1, round(_EVERY / per_epoch))
     hook = register_optimizer_step_post_hook(watch)
     try:
         history = cs.fit(
-            cs.SparseVAE(data.shape, **model), data, epochs=max(1, n_steps // per_epoch), batch_size=batch_size,
+            cs.SparseVAE(data.shape, **model), data, epochs=n_epochs, batch_size=batch_size,
             out=folder / "run", accelerator="cpu", progress=True,
         )  # fmt: skip
     finally:
         hook.remove()
-    size = sum(sys.getsizeof(row) + sum(map(sys.getsizeof, row.values())) for row in history)
-    return looks, size / 1e6
+    parts = {id(part): part for row in history for part in (row, *row.keys(), *row.values())}  # some names are shared
+    text = (folder / "run" / "history.jsonl").stat().st_size  # in memory while it is written
+    return looks, (sum(map(sys.getsizeof, parts.values())) + text) / 1e6
 
 
 def repeat(call: Callable[[], object], n: int) -> list[Look]:
@@ -89,7 +95,7 @@ def repeat(call: Callable[[], object], n: int) -> list[Look]:
     for i in range(n):
         call()
         gc.collect()
-        looks.append(look(i + 1))
+        looks.append(look(i + 1, looks))
     return looks
 
 
@@ -136,7 +142,7 @@ def cases(n_steps: int, folder: Path) -> dict[str, Callable[[], tuple[list[Look]
 
 
 def judge(name: str, looks: Sequence[Look], allowed: float, unit: str) -> bool:
-    """Print how a case grew over its second half; whether it did not, within three standard errors and 0.1 MB."""
+    """Print how a case grew over its second half; whether it did not, within three standard errors and 0.05 MB."""
     half = looks[len(looks) // 2 :]
     memory = slope([one.step for one in half], [one.resident for one in half])
     objects = slope([one.step for one in half], [one.objects for one in half])
@@ -146,7 +152,7 @@ def judge(name: str, looks: Sequence[Look], allowed: float, unit: str) -> bool:
         f"files open: {looks[0].files} … {looks[-1].files}",
         flush=True,
     )
-    grew = memory.value - allowed > 3 * memory.stderr + 0.1
+    grew = memory.value - allowed > 3 * memory.stderr + 0.05
     return not grew and looks[-1].files <= looks[0].files
 
 
