@@ -155,6 +155,16 @@ def test_an_array_on_disk_is_refused_before_it_is_read(tmp_path, monkeypatch):
         load_dataset(tmp_path / "o.npy")
 
 
+def test_names_of_more_than_a_line_end_in_one(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"new\nline": X, "\x1b[2J": Y})
+    with pytest.raises(InputError, match="got new line, �") as caught:
+        load_dataset(tmp_path / "a.npz")
+    assert "\n" not in str(caught.value)
+    np.savez(tmp_path / "a.npz", x=X, y=Y, **{"be\nside": X})
+    with pytest.warns(TrainingWarning, match="be side"):
+        load_dataset(tmp_path / "a.npz")
+
+
 def test_flipped_bytes_never_end_in_a_traceback(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "a.npz", x=X, y=Y)

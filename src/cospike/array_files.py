@@ -14,6 +14,7 @@ from cospike._arrays import MAX_HEAD, map_array
 from cospike._errors import InputError, TrainingWarning, did_you_mean
 from cospike._files import parse_array, parse_head
 from cospike._reading import ANY_SIZE, MAX_BINARY, open_file, read_file
+from cospike._text import one_line
 from cospike._types import UNLABELLED
 from cospike.choices import expand, is_file, no_file
 from cospike.columns import in_order
@@ -86,10 +87,10 @@ def _read_npz(path: Path, label: str | None) -> tuple[dict[str, np.ndarray], dic
         arrays = {place: parse_array(archive.read(member)) for place, member in wanted.items()}
     x, y = ({split: array for (split, role), array in arrays.items() if role == one} for one in "xy")
     if "train" not in x:
-        got = f"{', '.join(list(members)[:8])}" if members else "nothing"
+        got = one_line(", ".join(list(members)[:8])).strip() or "nothing"
         raise InputError(f"{path} must hold an array of rows, named as 'x' or 'x_train', got {got}. Rename it.")
     if left := [name for name, (_, role) in places.items() if not role]:
-        warnings.warn(f"Left out of {path.name}: {', '.join(left[:8])}.", TrainingWarning, stacklevel=2)
+        warnings.warn(f"Left out of {path.name}: {one_line(', '.join(left[:8]))}.", TrainingWarning, stacklevel=2)
     return x, y
 
 
