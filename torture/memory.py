@@ -62,7 +62,7 @@ def slope(x: Sequence[float], y: Sequence[float]) -> Slope:
 
 
 def train(model: dict[str, Any], data: cs.Dataset, n_steps: int, folder: Path) -> tuple[list[Look], float]:
-    """A training of ``n_steps``, looked at every 250 or so, always at the end of an epoch; and the MB of its history."""
+    """A training of ``n_steps``, looked at every 250 or so, at the end of an epoch; and the MB of its history."""
     looks: list[Look] = []
     steps = 0
 
