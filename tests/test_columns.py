@@ -233,6 +233,8 @@ def test_they_pass_through_json():
 def test_a_damaged_record_is_no_column(damage):
     with pytest.raises(ValueError, match=r"it has columns that are none|categories"):
         columns_from_json([{"name": "x", "kind": "gaussian"} | damage])
+    (column,) = columns_from_json([{"name": "x", "kind": "gaussian", "loc": 10**20 - 1}])
+    assert column.loc == 10**20 - 1, "JSON has larger whole numbers than NumPy"
     for other in ([7], 7, "x", [{"kind": "gaussian"}], [{"name": "x", "kind": "gaussian"}] * 2):
         with pytest.raises(ValueError, match="it has"):
             columns_from_json(other)

@@ -98,6 +98,7 @@ def test_the_same_run_gives_the_same_bytes_in_its_own_folder(trained, exported):
         ((1, 10, 13), {"network": "conv", "n_dense": 0}),
         ((3, 8, 8), {"network": "conv", "likelihood": "gaussian", "n_dense": 2}),
         ((5,), {"likelihood": "gaussian", "n_dense": 6, "hidden": (9, 7)}),
+        ((6,), {"likelihood": [["gaussian", 2, True], ["categorical", 3, False]]}),
         ((5,), {"prior": "pseudo-inputs", "n_pseudo_inputs": 3}),
     ],
 )

@@ -1,6 +1,7 @@
 """Tables in files and frames: what is read, what is refused, and that it takes one line to say why."""
 
 import builtins
+import os
 import re
 import sys
 
@@ -221,6 +222,15 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path, suffix):
             assert "\n" not in str(error)  # noqa: PT017  # a flipped number is a number
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".feather", ".csv", ".npz", ".npy"])
+def test_a_pipe_is_not_waited_for_and_a_device_is_not_read(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    (tmp_path / f"zero{suffix}").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        assert refused(tmp_path / f"{name}{suffix}").endswith("must be a file, got no plain file.")
+    assert refused("x" * 300 + suffix).endswith("must be a file, got nothing there.")
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".feather", ".csv"])
 def test_what_does_not_fit_in_memory_is_refused_before_it_is_read(tmp_path, suffix, monkeypatch):
     path = tmp_path / f"a{suffix}"
@@ -299,6 +309,16 @@ def test_a_label_is_checked_from_the_names_alone(tmp_path):
             "train digits --label species --out run",
             "'--label' is for tables and arrays, got 'species' for digits. Leave it out.",
         ),
+        (
+            "train a.csv --label species --image-size 28 --out run",
+            "'image_size' of load_dataset is for folders of pictures, got 28 for a.csv. Leave it out.",
+        ),
+        (
+            "train --image-size 28 --out run",
+            "'--image-size' is for folders of pictures, got 28 for mnist. Leave it out.",
+        ),
+        ("train a.csv --image-size 28.5 --out run", "Invalid value for --image-size: '28.5' is no whole number."),
+        ("train ~nobody/a.csv --label species --out run", "got '~nobody/a.csv'. Is the path right?"),
         ("benchmark a.csv --out run", "got 'a.csv'. `cospike train` takes tables."),
     ],
 )

@@ -193,12 +193,31 @@ def test_images_have_no_columns():
         SparseVAE((1, 2, 2), 2, likelihood=[("gaussian", 4)])
 
 
+def test_a_row_of_too_many_entries_is_refused_before_it_is_built():
+    """A config of a few bytes must not ask for more memory than there is."""
+    with pytest.raises(InputError, match="at most 1,048,576 entries, got 3,145,728"):
+        parse_likelihood([("gaussian", 2**20)] * 3, (3 * 2**20,))
+
+
+@pytest.mark.parametrize(("log_scale", "bound"), [(-50.0, -14.0), (60.0, 28.0)])
+def test_the_scale_of_numbers_has_the_bounds_of_a_gaussian_likelihood(log_scale, bound):
+    model = SparseVAE((2,), 3, hidden=(4,), likelihood=[("gaussian", 2)])
+    model.decoder.log_scale.data.fill_(log_scale)
+    z, x = torch.zeros(4, 3), torch.zeros(4, 2)
+    expected = Independent(Normal(model.decode(z).mean, math.exp(bound)), 1).log_prob(x)
+    torch.testing.assert_close(model.decode(z).log_prob(x), expected)
+
+
 def test_values_that_a_column_cannot_have_are_refused():
     model = SparseVAE((WIDTH,), 3, hidden=(4,), likelihood=BLOCKS)
     x = draw(5)[0].float()
     assert len(encode_dataset(model, x.numpy(), progress=False)) == 5
     x[:, 3] = 7.0  # a Gaussian entry
     encode_dataset(model, x.numpy(), progress=False)
+    x[1, 3] = 1e13
+    with pytest.raises(InputError, match=r"must lie in -1e.12 … 1e.12 for a Gaussian likelihood, got .* in row 1"):
+        encode_dataset(model, x.numpy(), progress=False)
+    x[1, 3] = 7.0
     x[2, 0] = 1.5  # the share of a category
     with pytest.raises(InputError, match=r"shares and indicators of the split must lie in 0 … 1, got 0 … 1\.5"):
         encode_dataset(model, x.numpy(), progress=False)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _Flag = Parameter(negative="")
 _Whole = Annotated[int, Parameter(converter=whole)]
-_ImageSize = Annotated[tuple[int, ...] | None, Parameter(consume_multiple=(1, 2), negative="")]
+_ImageSize = Annotated[tuple[int, ...] | None, Parameter(converter=whole, consume_multiple=(1, 2), negative="")]
 _Objectives = Annotated[tuple[ObjectiveName, ...], Parameter(consume_multiple=(1, None), negative="")]
 _Options = Annotated[Options, Parameter(name="*", consume_multiple=True)]
 
@@ -72,7 +72,7 @@ def train(
         overwrite: Replace the run in OUT.
         options: Settings.
     """
-    check_source(data, label, (objective,))
+    check_source(data, label, (objective,), image_size)
     from cospike.experiment import build_objective, train_run
     from cospike.folders import writing
     from cospike.html_report import report as write_report
@@ -117,7 +117,7 @@ def compare(
         overwrite: Replace the runs below OUT.
         options: Settings of all runs.
     """
-    check_source(data, label, objectives)
+    check_source(data, label, objectives, image_size)
     from cospike.experiment import compare as compare_objectives
     from cospike.folders import writing
     from cospike.html_report import report as write_report

@@ -6,6 +6,7 @@ cell that is missing is filled, and told by an indicator of its own. The numbers
 are kept as JSON in the `config.json` of a run, where a fitted transformer would need pickle.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -276,7 +277,7 @@ def columns_from_json(entries: Any) -> tuple[Column, ...]:
     for one in columns:
         numbers = (one.loc, one.scale)
         fine = all(isinstance(text, str) for text in (one.name, one.fill, *one.categories)) and one.kind in _KINDS
-        fine = fine and all(type(number) in (int, float) and np.isfinite(number) for number in numbers)
+        fine = fine and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
         choices = {"gaussian": one.categories == (), "bernoulli": len(one.categories) == 2}
         if not fine or one.scale <= 0 or type(one.missing) is not bool:
             raise ValueError("it has columns that are none")

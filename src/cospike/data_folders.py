@@ -8,6 +8,7 @@ import numpy as np
 
 from cospike._errors import InputError
 from cospike.array_files import Pair, read_array_file
+from cospike.choices import is_folder
 from cospike.idx import read_idx
 from cospike.pictures import has_pictures, read_pictures
 
@@ -34,18 +35,18 @@ def read_parts(path: Path, *, label: str | None = None, image_size: Sequence[int
     Raises:
         InputError: if it holds nothing to train on, or an argument is meant for other data.
     """
-    pictured = path.is_dir() and not any(path.glob("train-images*")) and has_pictures(path)
+    pictured = is_folder(path) and not any(path.glob("train-images*")) and has_pictures(path)
     if image_size is not None and not pictured:
         got = " ".join(map(str, image_size))
         raise InputError(
             f"'image_size' of load_dataset is for folders of pictures, got {got} for {path}. Leave it out."
         )
-    if label is not None and path.is_dir():
+    if label is not None and is_folder(path):
         raise InputError(f"'label' of load_dataset is for tables and arrays, got {label!r} for {path}. Leave it out.")
     if pictured:
         pictures = read_pictures(path, size=image_size)
         return Parts((pictures.x, pictures.y), pictures.class_names)
-    if path.is_dir():
+    if is_folder(path):
         train, test = read_idx_folder(path)
         return Parts(train, None, 1 / 6, test or 1 / 6)
     arrays = read_array_file(path, label=label)

@@ -21,7 +21,7 @@ from cospike._errors import InputError, did_you_mean
 BlockKind: TypeAlias = Literal["gaussian", "bernoulli", "categorical"]
 """What an entry, or a group of them, can be."""
 
-_MAX_SIZE = 2**20  # entries of a block: far more than a table has, and no more than a machine holds
+_MAX_SIZE = 2**20  # entries of a row: far more than a table has, and no more than a machine holds
 
 
 class Block(NamedTuple):
@@ -62,6 +62,8 @@ def parse_likelihood(given: Any, shape: Sequence[int]) -> Any:
             f"'likelihood' of SparseVAE must have blocks that fill rows of shape {tuple(shape)}, got {width} entries. "
             "A block that may be missing has one entry more, its indicator."
         )
+    if width > _MAX_SIZE:
+        raise InputError(f"'likelihood' of SparseVAE must have blocks of at most {_MAX_SIZE:,} entries, got {width:,}.")
     return [list(block) for block in blocks]
 
 

@@ -21,12 +21,14 @@ DEMO_OBJECTIVES: tuple[ObjectiveName, ...] = ("vsc", "paper", "class-consistent"
 
 def whole(kind: object, tokens: Sequence[Token]) -> Any:
     """A whole number, or several, from what was typed: half an epoch is refused, not rounded."""
-    several, numbers = kind == tuple[int, ...], list[int]()
+    several, numbers = kind in (tuple[int, ...], tuple[int, ...] | None), list[int]()
     for token in tokens:
         try:
             numbers.append(int(token.value))
         except ValueError:
-            option = f"Invalid value for {token.keyword}: " if several else ""  # else it is named for us
+            option = (
+                f"Invalid value for {token.keyword}: " if kind == tuple[int, ...] else ""
+            )  # else it is named for us
             raise ValueError(f"{option}{token.value!r} is no whole number.") from None
     return tuple(numbers) if several else numbers[0]
 
@@ -94,8 +96,12 @@ class Options:
     """Write history, settings and measures for a tracker too: tensorboard, below the run's folder."""
 
 
-def check_source(name: str | None, label: str | None, objectives: Sequence[str]) -> None:
+def check_source(
+    name: str | None, label: str | None, objectives: Sequence[str], image_size: Sequence[int] | None = None
+) -> None:
     """Refuse data, and the column of their classes, that are not there, before anything loads that takes seconds.
+
+    And what is said of data where none are named.
 
     Raises:
         InputError: for these, and for a table without a label where an objective needs classes.
@@ -107,6 +113,9 @@ def check_source(name: str | None, label: str | None, objectives: Sequence[str])
         check_table(name, label, needs_label=bool({"class-consistent", "paper"} & {*objectives}))
     elif label is not None and (name is None or not is_file_of_data(name)):
         raise InputError(f"'--label' is for tables and arrays, got {label!r} for {name or 'mnist'}. Leave it out.")
+    if image_size is not None and name is None:
+        got = " ".join(map(str, image_size))
+        raise InputError(f"'--image-size' is for folders of pictures, got {got} for mnist. Leave it out.")
 
 
 def model_settings(preset: str, n_latents: int) -> dict[str, Any]:
