@@ -77,7 +77,8 @@ def on_disk(disk, whole):
 
 def only_line(capsys):
     err = capsys.readouterr().err
-    assert len(err.splitlines()) == 1, err
+    lines = [line for line in err.splitlines() if "has collapsed" not in line]  # as a run of two epochs may
+    assert len(lines) == 1, err
     return err
 
 
