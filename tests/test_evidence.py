@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -90,9 +91,7 @@ def test_targeted_ablation_is_the_mean_of_what_serves_some_classes(evaluation):
 def test_evidence_of_another_run_is_refused(trained, evaluation, tmp_path):
     (codes,) = runs.read_codes(trained.run, ("test",))
     folder = tmp_path / "run"
-    folder.mkdir()
-    for path in trained.run.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(trained.run, folder)
     (folder / "interventions.json").write_text("[]")
     with pytest.raises(InputError, match=r"interventions\.json must be of the latents of codes\.npz beside it"):
         read_evidence(folder, codes, evaluation.factors)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -68,7 +69,8 @@ def _check(moments: dict[int, dict[str, Tensor]], weights: Sequence[Tensor]) -> 
             raise ValueError("its moments are of another optimizer")
         for name, moment in found.items():
             shape = () if name == "step" else weights[index].shape
-            if moment.shape != shape or moment.dtype != weights[index].dtype or not bool(moment.isfinite().all()):
+            kind = torch.float32 if name == "step" else weights[index].dtype  # a count has no other
+            if moment.shape != shape or moment.dtype != kind or not bool(moment.isfinite().all()):
                 raise ValueError(f"its moment {index}.{name} is not that of a weight")
 
 
