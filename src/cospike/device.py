@@ -1,5 +1,6 @@
 """Where to compute, and in which precision."""
 
+import atexit
 import logging
 import os
 import shlex
@@ -96,6 +97,7 @@ def open_fabric(accelerator: str, precision: Precision, *, of: str = "fit", toge
         fabric = Fabric(accelerator=accelerator, precision=precision, **placement)
         if together:
             fabric.launch()
+            atexit.register(_leave)
         return fabric
     except (RuntimeError, ValueError, TypeError, ImportError) as error:
         reason = str(error).splitlines()[0]
@@ -104,6 +106,12 @@ def open_fabric(accelerator: str, precision: Precision, *, of: str = "fit", toge
         ) from error
     finally:
         logger.setLevel(level)
+
+
+def _leave() -> None:
+    """Close the connections to other processes: their threads would turn the way out into an abort."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def process_timeout() -> float:
