@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,11 +22,15 @@ from cospike.idx import write_idx
 
 
 class Refused(NamedTuple):
-    """Bad input: what it is, the line that gives it, and the one line that comes back, of which … may be anything."""
+    """Bad input: what it is, the line that gives it, and the one line that comes back, of which … may be anything.
+
+    scikit-learn checks what an estimator gets, before cospike does: its message may go on after the line.
+    """
 
     what: str
     given: str
     says: str
+    by_scikit_learn: bool = False
 
 
 class Taken(NamedTuple):
@@ -59,6 +64,14 @@ def make_place(folder: Path) -> None:
         )
 
 
+def fill_disk(disk: Path, run: Path) -> None:
+    """Put a finished run on a disk, and something beside it that uses the disk up to its last page."""
+    shutil.copytree(run, disk / "run")
+    with (disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
 def make_names() -> dict[str, Any]:
     """What the lines may speak of: 60 samples of six values in three classes, codes of them, and a model."""
     rng = np.random.default_rng(0)
@@ -75,6 +88,8 @@ def make_names() -> dict[str, Any]:
         "many_x": rng.random((20_000, 8), dtype=np.float32) / 2 + (many[:, None] >> np.arange(8) & 1) / 2,
         "many_y": many,
         "vsc": cs.Objective.vsc(),
+        "transformer": cs.SparseVAETransformer(4, epochs=1, hidden=(8,), accelerator="cpu"),
+        "classifier": cs.SparseVAEClassifier(4, epochs=1, hidden=(8,), accelerator="cpu"),
     }
 
 
@@ -824,6 +839,175 @@ REFUSED: dict[str, list[Refused]] = {
             "'x' of measure_attributes must be images or rows of numbers, got object of shape (60, 6). Give an array with a row a sample.",
         ),
     ],
+    "Estimators of scikit-learn": [
+        Refused(
+            "NaN",
+            "transformer.fit(np.where(x > 0.99, np.nan, x))",
+            "Input X contains NaN.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "infinity",
+            "transformer.fit(np.where(x > 0.99, np.inf, x))",
+            "Input X contains infinity or a value too large for dtype('float32').",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "too large to be standardised",
+            "transformer.fit(x.astype(float) * 1e300)",
+            "'X' of fit must have columns of finite variance, got values up to 1e+300. Scale them.",
+        ),
+        Refused(
+            "no samples",
+            "transformer.fit(x[:0])",
+            "Found array with 0 sample(s) (shape=(0, 6)) while a minimum of 2 is required by SparseVAETransformer.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "one sample",
+            "transformer.fit(x[:1])",
+            "Found array with 1 sample(s) (shape=(1, 6)) while a minimum of 2 is required by SparseVAETransformer.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "no columns",
+            "transformer.fit(x[:, :0])",
+            "Found array with 0 feature(s) (shape=(60, 0)) while a minimum of 1 is required by SparseVAETransformer.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "a vector",
+            "transformer.fit(x[:, 0])",
+            "Expected 2D array, got 1D array instead:",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "images",
+            "transformer.fit(x.reshape(60, 2, 3))",
+            "Found array with dim 3, while dim <= 2 is required by SparseVAETransformer.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "text",
+            "transformer.fit(np.full((60, 6), 'a'))",
+            "could not convert string to float: …'a'…",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "complex numbers",
+            "transformer.fit(x + 0j)",
+            "Complex data not supported",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "a sparse matrix",
+            "transformer.fit(scipy.sparse.csr_array(x))",
+            "Sparse data was passed for X, but dense data is required. Use '.toarray()' to convert to a dense numpy array.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "nothing",
+            "transformer.fit(None)",
+            "Expected 2D array, got scalar array instead:",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "a path",
+            "transformer.fit('x.npy')",
+            "could not convert string to float: 'x.npy'",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "masked values",
+            "transformer.fit(np.ma.masked_greater(x, 0.9))",
+            "'X' must have no masked values, got some. Fill them, or drop their rows.",
+        ),
+        Refused(
+            "too few labels",
+            "transformer.fit(x, y[:9])",
+            "'y' of fit must have 60 labels, one a row of X, got 9.",
+        ),
+        Refused(
+            "one-hot labels",
+            "transformer.fit(x, np.eye(3)[y])",
+            "y should be a 1d array, got an array of shape (60, 3) instead.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "labels with NaN",
+            "transformer.fit(x, np.where(y > 1, np.nan, y))",
+            "'y' of fit must have a label in each row, got none in 20. `unlabelled=numpy.nan` takes rows without a label.",
+        ),
+        Refused(
+            "labels that are None",
+            "classifier.fit(x, ['a', 'b', None] * 20)",
+            "'y' of fit must have a label in each row, got none in 20. `unlabelled=numpy.nan` takes rows without a label.",
+        ),
+        Refused(
+            "measurements for labels",
+            "classifier.fit(x, x[:, 0])",
+            "Unknown label type: continuous. Maybe you are trying to fit a classifier, which expects discrete classes on a regression target with continuous values.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "no labels",
+            "classifier.fit(x, None)",
+            "requires y to be passed, but the target y is None",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "one class",
+            "classifier.fit(x, 0 * y)",
+            "'y' of fit must be of two classes at least, got 1 class.",
+        ),
+        Refused(
+            "values out of 0 … 1",
+            "transformer.set_params(likelihood='bernoulli').fit(9 * x)",
+            "The values of X must lie in 0 … 1 for a Bernoulli likelihood, got 0.02465 … 8.975, out of it in rows 0, 1, 2, 3, 4 and 55 more. Scale them, or use likelihood='gaussian'.",
+        ),
+        Refused(
+            "not fitted",
+            "transformer.transform(x)",
+            "This SparseVAETransformer instance is not fitted yet. Call 'fit' with appropriate arguments before using this estimator.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "other columns",
+            "transformer.fit(x).transform(x[:, :5])",
+            "X has 5 features, but SparseVAETransformer is expecting 6 features as input.",
+            by_scikit_learn=True,
+        ),
+        Refused(
+            "codes of other latents",
+            "transformer.fit(x).inverse_transform(z)",
+            "'X' of inverse_transform must be codes [sample, 4], got float64 of shape (60, 3).",
+        ),
+        Refused(
+            "codes with NaN",
+            "transformer.fit(x).inverse_transform(np.full((2, 4), np.nan))",
+            "'X' of inverse_transform must be finite codes, got NaN or infinity. Fill or drop them.",
+        ),
+        Refused(
+            "no latents",
+            "SparseVAETransformer(0).fit(x)",
+            "'n_latents' of SparseVAE must be at least 1, got 0.",
+        ),
+        Refused(
+            "an unknown objective",
+            "SparseVAETransformer(objective='vcs').fit(x)",
+            "Unknown objective 'vcs'. Did you mean 'vsc'?",
+        ),
+        Refused(
+            "an unknown setting",
+            "SparseVAETransformer(objective_settings={'witin': 3}).fit(x, y)",
+            "The objective 'class-consistent' has no setting 'witin'.",
+        ),
+        Refused(
+            "no labels for an objective of classes",
+            "SparseVAETransformer(objective='class-consistent').fit(x)",
+            "The objective 'class-consistent' needs labelled samples of at least two classes, got 0 in the training rows of X. Train with the objective 'vsc' instead.",
+        ),
+    ],
     "The command line": [
         Refused(
             "an unknown name",
@@ -1014,6 +1198,38 @@ REFUSED: dict[str, list[Refused]] = {
             "an unknown name",
             "cospike data fetch minst",
             'Invalid value "minst" for NAME. Choose from: "mnist", "fashion-mnist". Did you mean "mnist"?',
+        ),
+    ],
+    "A full disk": [
+        Refused(
+            "train",
+            "cospike train images --out full/new --epochs 1 --n-latents 4 --hidden 8 --accelerator cpu",
+            "'out' must be on a disk with room for what is written, …MB more at least, got 0.00 MB for full/new. Free some space, or choose another disk.",
+        ),
+        Refused(
+            "report",
+            "cospike report full/run",
+            "Cannot write full/run/report.html: No space left on device. What was saved before is whole. Free some space and report again.",
+        ),
+        Refused(
+            "export",
+            "cospike export full/run --onnx",
+            "No space left on device: full/run/onnx/encoder.onnx. Free some space, and try again.",
+        ),
+        Refused(
+            "encode",
+            "cospike encode full/run images --out full/codes.npz",
+            "No space left on device: full/codes.npz. Free some space, and try again.",
+        ),
+        Refused(
+            "compare",
+            "cospike compare images --out full/new --epochs 1",
+            "'out' must be on a disk with room for what is written, … MB more at least, got 0.00 MB for full/new/vsc. Free some space, or choose another disk.",
+        ),
+        Refused(
+            "generate",
+            "cospike generate full/run --n 4 --out full/new.png",
+            "No space left on device: full/new.png. Free some space, and try again.",
         ),
     ],
 }
@@ -1257,6 +1473,38 @@ TAKEN: dict[str, list[Taken]] = {
             "measure_attributes(np.where(x > 0.99, np.nan, x))",
             "kept: not measured",
             "np.isnan(it['column 0']).any() or np.isnan(it['column 1']).any()",
+        ),
+    ],
+    "Estimators of scikit-learn": [
+        Taken(
+            "too large for float32",
+            "transformer.fit_transform(x.astype(float) * 1e100)",
+            "standardised",
+            "np.isfinite(it).all()",
+        ),
+        Taken(
+            "uint8, booleans, objects that are numbers, not contiguous",
+            "[transformer.fit_transform(rows) for rows in ((255 * x).astype(np.uint8), x > 0.5, x.astype(object), x[:, ::-1])]",
+            "float64, and float32 as it was",
+            "[codes.dtype for codes in it] == [np.float64] * 3 + [np.float32]",
+        ),
+        Taken(
+            "a constant table",
+            "transformer.fit_transform(np.ones((60, 6)))",
+            "encoded",
+            "np.isfinite(it).all()",
+        ),
+        Taken(
+            "labels as text, with gaps, or as any type that can be sorted",
+            "[classifier.fit(x, labels).classes_.tolist() for labels in (np.array(['owl', 'cat', 'dog'])[y], 7.0 * y - 3)]",
+            "as they are, sorted",
+            "it == [['cat', 'dog', 'owl'], [-3.0, 4.0, 11.0]]",
+        ),
+        Taken(
+            "rows without a label",
+            "classifier.set_params(unlabelled=np.nan).fit(x, np.where(y > 1, np.nan, y)).classes_.tolist()",
+            "trained with; no class of their own",
+            "it == [0, 1]",
         ),
     ],
     "The command line": [

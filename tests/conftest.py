@@ -1,6 +1,8 @@
 """Shared by the tests: small data with known structure, and one small trained run."""
 
+import contextlib
 import os
+import subprocess
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -54,6 +56,24 @@ def make_codes():
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def mounted():
+    """A context in which a new folder is a disk of its own, of 2 MB."""
+
+    @contextlib.contextmanager
+    def mount(folder):
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+        if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("mounting a small disk takes root, and a container that may mount")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+    return mount
 
 
 @pytest.fixture

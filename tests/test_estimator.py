@@ -160,7 +160,7 @@ def test_a_constant_column_harms_nothing():
         (lambda: SparseVAETransformer(**QUICK, patience=2, validation_fraction=1.0).fit(IRIS), "'validation_fraction'"),
         (
             lambda: SparseVAETransformer(**QUICK).fit(IRIS).inverse_transform(IRIS),
-            r"must be codes \[sample, 6\], got shape \(150, 4\)",
+            r"must be codes \[sample, 6\], got float64 of shape \(150, 4\)",
         ),
         (
             lambda: SparseVAEClassifier(**QUICK, unlabelled=0).fit(IRIS, SPECIES).score(IRIS, np.zeros(150, int)),

@@ -1,7 +1,6 @@
 """A disk that is full, fills up, or cannot be written: nothing that was there is lost, and the run goes on later."""
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -40,15 +39,10 @@ def run(*arguments):
 
 
 @pytest.fixture
-def disk(tmp_path):
+def disk(tmp_path, mounted):
     """A disk of 2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small disk takes root, and a container that may mount")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with mounted(tmp_path / "disk") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

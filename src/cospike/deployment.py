@@ -24,11 +24,11 @@ from jaxtyping import Float, config
 from torch import Tensor, nn
 
 from cospike import runs
-from cospike._errors import InputError
 from cospike._extras import need
 from cospike._files import write_atomic
 from cospike._version import __version__
 from cospike.codes import ACTIVE_THRESHOLD
+from cospike.folders import made
 from cospike.generation import draw_codes
 from cospike.model import SparseVAE
 
@@ -84,9 +84,10 @@ def export_onnx(run: str | Path, *, out: str | Path | None = None) -> OnnxExport
     ):
         files[name] = _to_bytes(_exported(module, *given, outputs), _metadata(model))
         differences.append(_check(name, files[name], module, given, outputs))
-    folder = _make_folder(run / "onnx" if out is None else Path(out))
-    for name, content in files.items():
-        write_atomic(folder / name, content)
+    folder = run / "onnx" if out is None else Path(out)
+    with made(folder):
+        for name, content in files.items():
+            write_atomic(folder / name, content)
     return OnnxExport(folder / "encoder.onnx", folder / "decoder.onnx", OPSET, max(differences))
 
 
@@ -226,11 +227,3 @@ def _differences(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndar
             error = error[np.abs(expected["active_probs"] - ACTIVE_THRESHOLD) > TOLERANCE]
         differences[name] = float(error.max(initial=0.0))
     return differences
-
-
-def _make_folder(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"'out' must be a folder that can be written, got {folder}: {error.strerror}.") from error
-    return folder

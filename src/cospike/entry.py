@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 another process of a training was lost; 2 something given 
 interrupted, with what is done saved.
 """
 
+import errno
 import os
 import sys
 import warnings
@@ -100,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.flush()
         os._exit(1)  # threads that wait for the lost one would turn the usual way out into an abort
     except OSError as error:
-        note(f"cospike: {error.strerror or error}: {error.filename or 'no file named'}")
+        hint = ". Free some space, and try again." if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
+        note(f"cospike: {error.strerror or error}: {error.filename or 'no file named'}{hint}")
         sys.exit(2)
     except KeyboardInterrupt as error:
         note(f"cospike: interrupted. {error}" if str(error) else "cospike: interrupted.")

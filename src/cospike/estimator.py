@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from cospike._errors import InputError
 from cospike._types import UNLABELLED
+from cospike.labels import is_unlabelled, number_classes
 
 if TYPE_CHECKING:
     from cospike.codes import Codes
@@ -60,6 +60,12 @@ class _SparseVAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn 
         self.unlabelled = unlabelled
         self.random_state = random_state
         self.accelerator = accelerator
+
+    def _read_rows(self, X: Any, **settings: Any) -> np.ndarray:
+        """Rows as scikit-learn checks them, which drops a mask in silence."""
+        if np.ma.is_masked(X):
+            raise InputError("'X' must have no masked values, got some. Fill them, or drop their rows.")
+        return np.asarray(validate_data(self, X, dtype=[np.float64, np.float32], **settings))
 
     def _fit(self, rows: np.ndarray, labels: np.ndarray) -> None:
         """Train on checked rows and their class indices."""
@@ -116,32 +122,16 @@ class _SparseVAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn 
         held_out, train = deal(labels, [n_held_out], seed=seed)
         return train, held_out
 
-    def _read_labels(self, y: Any, n_rows: int) -> np.ndarray:
-        """Class indices into ``classes_``, which is set; −1 where ``y`` is the marker of the unlabelled."""
-        if y is None:
-            self.classes_ = np.empty(0, dtype=int)
-            return np.full(n_rows, UNLABELLED)
-        y = column_or_1d(y, warn=True)
-        if len(y) != n_rows:
-            raise InputError(f"'y' of fit must have {n_rows} labels, one a row of X, got {len(y)}.")
-        known = ~self._is_unlabelled(y)
-        check_classification_targets(y[known])
-        labels = np.full(n_rows, UNLABELLED)
-        self.classes_, labels[known] = np.unique(y[known], return_inverse=True)
-        return labels
-
-    def _is_unlabelled(self, y: np.ndarray) -> np.ndarray:
-        marker = self.unlabelled
-        if marker is None:
-            return np.zeros(len(y), dtype=bool)
-        if isinstance(marker, float) and np.isnan(marker):
-            return np.array([isinstance(label, float) and np.isnan(label) for label in y.tolist()])
-        return np.array([type(label) is type(marker) and label == marker for label in y.tolist()])
-
     def _set_scale(self, rows: np.ndarray) -> None:
         """Mean and standard deviation of each column, of one that is constant 1; of Bernoulli means they are let be."""
         if self.likelihood == "gaussian":
-            self.mean_, deviation = rows.mean(axis=0, dtype=float), rows.std(axis=0, dtype=float)
+            with np.errstate(over="ignore", invalid="ignore"):
+                self.mean_, deviation = rows.mean(axis=0, dtype=float), rows.std(axis=0, dtype=float)
+            if not np.isfinite(deviation).all():
+                raise InputError(
+                    "'X' of fit must have columns of finite variance, got values up to "
+                    f"{np.abs(rows).max():.0e}. Scale them."
+                )
             negligible = deviation <= 10 * np.finfo(rows.dtype).eps * np.abs(self.mean_)
             self.scale_ = np.where(negligible, 1.0, deviation)
         else:
@@ -155,7 +145,7 @@ class _SparseVAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn 
         from cospike.encoding import encode_dataset
 
         check_is_fitted(self, "model_")
-        rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        rows = self._read_rows(X, reset=False)
         codes = encode_dataset(self.model_, self._scaled(rows), accelerator=self.accelerator, progress=False)
         return codes, rows.dtype
 
@@ -177,7 +167,8 @@ class SparseVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _S
         epochs, batch_size, learning_rate: of the training; default: as `fit` has them.
         patience: stop after so many epochs without a better loss on held-out rows; default: train to the end.
         validation_fraction: the share of rows to hold out, if ``patience`` is given.
-        unlabelled: the label that says that a row has none, such as −1 or ``numpy.nan``; default: every row has one.
+        unlabelled: the label that says that a row has none, such as −1, or ``numpy.nan`` for NaN and None; default:
+            every row has one.
         random_state: of the weights, the order of rows and all draws.
         accelerator: "auto", "cpu", "cuda", "mps".
 
@@ -205,8 +196,9 @@ class SparseVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _S
 
     def fit(self, X: Any, y: Any = None) -> "SparseVAETransformer":
         """Train on rows, and on their labels if they are given."""
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        self._fit(rows, self._read_labels(y, len(rows)))
+        rows = self._read_rows(X, ensure_min_samples=2)
+        self.classes_, labels = number_classes(y, len(rows), self.unlabelled)
+        self._fit(rows, labels)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -218,10 +210,13 @@ class SparseVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _S
         """The rows [sample, column] that codes stand for: the mean of the likelihood, in the columns' own units."""
         check_is_fitted(self, "model_")
         codes = np.asarray(X)
-        if codes.ndim != 2 or codes.shape[1] != self.n_latents:
+        if codes.ndim != 2 or codes.shape[1] != self.n_latents or codes.dtype.kind not in "fiub":
             raise InputError(
-                f"'X' of inverse_transform must be codes [sample, {self.n_latents}], got shape {codes.shape}."
+                f"'X' of inverse_transform must be codes [sample, {self.n_latents}], "
+                f"got {codes.dtype} of shape {codes.shape}."
             )
+        if not np.isfinite(codes).all():
+            raise InputError("'X' of inverse_transform must be finite codes, got NaN or infinity. Fill or drop them.")
         rows = self.model_.decode_mean(codes) * self.scale_ + self.mean_
         return np.asarray(rows, dtype=codes.dtype if codes.dtype.kind == "f" else float)
 
@@ -254,8 +249,8 @@ class SparseVAEClassifier(ClassifierMixin, _SparseVAEEstimator):  # type: ignore
         """Train on rows and their labels, of which two classes at least are needed."""
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
-        rows = validate_data(self, X, dtype=[np.float64, np.float32])
-        labels = self._read_labels(y, len(rows))
+        rows = self._read_rows(X)
+        self.classes_, labels = number_classes(y, len(rows), self.unlabelled)
         if len(self.classes_) < 2:
             raise InputError(f"'y' of fit must be of two classes at least, got {len(self.classes_)} class.")
         self._fit(rows, labels)
@@ -276,7 +271,7 @@ class SparseVAEClassifier(ClassifierMixin, _SparseVAEEstimator):  # type: ignore
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows whose class is right; rows without a label are left out."""
         y = column_or_1d(y)
-        known = ~self._is_unlabelled(y)
+        known = ~is_unlabelled(y, self.unlabelled)
         if not known.any():
             raise InputError("'y' of score must have a label of at least one row, got none.")
         rows = X[known] if not hasattr(X, "iloc") else X.iloc[known]

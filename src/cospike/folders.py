@@ -41,17 +41,34 @@ def one_writer(folder: Path) -> Iterator[None]:
     if not _is_first():
         yield
         return
-    made = _make(folder)
-    try:
+    with made(folder):
         lock = _acquire(folder)
         try:
             yield
         finally:
             if lock:
                 _release(lock)
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[None]:
+    """A folder, which goes again, with what was made above it, if it stays empty.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if folder.exists():
+            raise InputError(f"'out' must be a folder, got the file {folder}.") from error
+        raise _unwritable(folder, error) from error
+    try:
+        yield
     finally:
         with suppress(OSError):  # something is kept there
-            for path in made:
+            for path in new:
                 path.rmdir()
 
 
@@ -117,18 +134,6 @@ def check_room(folder: Path, needed: int) -> None:
             f"'out' must be on a disk with room for what is written, {needed / 1e6:,.2f} MB more at least, got "
             f"{disk.free / 1e6:,.2f} MB for {folder}. Free some space, or choose another disk."
         )
-
-
-def _make(folder: Path) -> list[Path]:
-    """Make a folder; returns what was not there, innermost first."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if folder.exists():
-            raise InputError(f"'out' must be a folder, got the file {folder}.") from error
-        raise _unwritable(folder, error) from error
-    return made
 
 
 def _acquire(folder: Path) -> FileLock | None:
