@@ -93,11 +93,11 @@ def targets(run: Path) -> dict[str, Target]:
     from cospike.array_files import read_array_file
     from cospike.benchmark.files import read_definitions, read_grid, read_rows
     from cospike.cli import app
-    from cospike.entry import Dict, read_options
     from cospike.evaluation import read_metrics
     from cospike.evidence import directions_of_latents, names_of_latents, read_interventions
     from cospike.idx import read_idx
     from cospike.model import SparseVAE
+    from cospike.option_files import use_options
     from cospike.references import read_references
     from cospike.report_figures import _read_previews
     from cospike.run_state import unpack
@@ -108,8 +108,9 @@ def targets(run: Path) -> dict[str, Target]:
         read_file(path)
 
     def options(path: Path) -> None:
-        app.config = (Dict(read_options(path), source="options.yaml", use_commands_as_keys=False),)
-        app.parse_args(["train", "digits", "--out", "runs/x"], exit_on_error=False, print_error=False)
+        tokens = ["train", "digits", "--out", "runs/x"]
+        use_options(app, tokens, path)
+        app.parse_args(tokens, exit_on_error=False, print_error=False)
 
     (codes,) = runs.read_codes(run, ("test",))
     model = SparseVAE(**runs.read_config(run)["model"])

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,14 +14,15 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 from cyclopts import App, Parameter
 
-from cospike._errors import InputError
 from cospike._text import one_line
 from cospike._version import __version__
-from cospike.choices import check_data, check_runs
+from cospike.choices import check_data
 from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options, check_source, whole
+from cospike.results import Result, of_files
 
 if TYPE_CHECKING:
     from cospike.data import Dataset
+    from cospike.metrics import Measurement
 
 _Flag = Parameter(negative="")
 _Whole = Annotated[int, Parameter(converter=whole)]
@@ -32,8 +35,16 @@ app = App(
     version=__version__,
     help="""Sparse generative models whose active latents agree within a class, and the tools to read them.
 
-    Start with `cospike train digits --out runs/digits`, which needs no download, and open the report it names.
+    Start here: it needs no download, takes a minute, and ends by naming a report to open.
+
+    ```
+    cospike train digits --out runs/digits
+    ```
     """,
+    help_epilogue="""Results go to standard output, progress and notes to standard error; a pipe gets no colours.
+
+    Exit codes: 0 done; 1 another process of a training was lost; 2 something given cannot be used, said in one line;
+    130 interrupted, with what is done saved; 141 nobody reads what is printed.""",
     help_format="markdown",
     result_action="return_value",
     exit_on_error=False,  # `entry.main` prints every mistake alike
@@ -56,8 +67,14 @@ def train(
     resume: Annotated[bool, _Flag] = False,
     overwrite: Annotated[bool, _Flag] = False,
     options: _Options = Options(),  # noqa: B008
-) -> None:
+) -> Result | None:
     """Train a model on DATA, measure it on held-out rows, and write a report.
+
+    ```
+    cospike train digits --out runs/digits
+    cospike train photos/ --out runs/photos --epochs 40 --seed 1
+    cospike train flowers.csv --label species --out runs/flowers
+    ```
 
     Args:
         data: mnist, fashion-mnist, digits, shapes, sparse-linear; a table (CSV, TSV, Parquet, Feather); arrays (.npz,
@@ -78,7 +95,6 @@ def train(
     from cospike.html_report import report as write_report
     from cospike.progress import working
     from cospike.run_folders import check_folder
-    from cospike.tables import print_measures
 
     dataset = _load(data, options, label=label, image_size=image_size)
     built = build_objective(objective, options)
@@ -86,11 +102,10 @@ def train(
     with writing(out):
         evaluation = train_run(dataset, out, objective=built, options=options, resume=resume, overwrite=overwrite)
         if evaluation is None:  # another process says the rest
-            return
-        print_measures({objective: evaluation.metrics})
+            return None
         with working("writing the report"):
             path = write_report(out)
-    print(path)
+    return _measured({objective: evaluation.metrics}, {objective: out}, path)
 
 
 @app.command
@@ -104,8 +119,13 @@ def compare(
     resume: Annotated[bool, _Flag] = False,
     overwrite: Annotated[bool, _Flag] = False,
     options: _Options = Options(),  # noqa: B008
-) -> None:
+) -> Result | None:
     """Train several objectives alike (same network, data, epochs and seed) and set them side by side.
+
+    ```
+    cospike compare digits --out runs/compare --epochs 20
+    cospike compare mnist --out runs/mnist --objectives vae class-consistent --resume
+    ```
 
     Args:
         data: As in `cospike train`.
@@ -123,7 +143,6 @@ def compare(
     from cospike.html_report import report as write_report
     from cospike.progress import working
     from cospike.run_folders import check_folder
-    from cospike.tables import print_measures
 
     dataset = _load(data, options, label=label, image_size=image_size)
     folders = [out / name for name in objectives]
@@ -134,12 +153,12 @@ def compare(
             dataset, out, objectives=objectives, options=options, resume=resume, overwrite=overwrite
         )
         if not evaluations:  # another process says the rest
-            return
-        print_measures({name: evaluation.metrics for name, evaluation in evaluations.items()})
+            return None
         *others, last = folders
         with working("writing the report"):
             path = write_report(last, compare=others)
-    print(path)
+    measures = {name: evaluation.metrics for name, evaluation in evaluations.items()}
+    return _measured(measures, dict(zip(objectives, folders, strict=True)), path)
 
 
 @app.command
@@ -152,15 +171,19 @@ def benchmark(
     quick: Annotated[bool, _Flag] = False,
     jobs: _Whole | None = None,
     keep_runs: Annotated[bool, _Flag] = False,
-) -> None:
+) -> Result:
     """Train MODELS on every DATA set with several seeds; write a table with intervals, a page and figures.
 
     Each finished run is a row in OUT/rows.jsonl, and is not trained again unless its recipe changes: run the same
     command again after an interruption. Without DATA, what was last asked for in OUT is done again. Other settings
     than those of the rows in OUT, such as other --epochs, train anew and replace the rows.
 
-    Try `cospike benchmark digits --quick --out runs/quick`, a minute; then, hours on few cores,
-    `cospike benchmark mnist fashion-mnist --out benchmarks/results`.
+    The first of these takes a minute; the second, hours on few cores.
+
+    ```
+    cospike benchmark digits --quick --out runs/quick
+    cospike benchmark mnist fashion-mnist --out runs/benchmark
+    ```
 
     Args:
         data: mnist, fashion-mnist, digits, shapes, sparse-linear, or folders of IDX files.
@@ -191,96 +214,70 @@ def benchmark(
         done = run_benchmark(grid, out, jobs=jobs, keep_runs=keep_runs)
         with working("writing tables and figures"):
             sections = write_benchmark(out, done.rows, done.definitions, failures=done.failures)
-    print_benchmark(sections)
-    print(out / "index.html")
-    if done.failures:
-        raise InputError(f"{len(done.failures)} of {done.n_cells} runs failed. The same command tries them again.")
+    n_failed = len(done.failures)
+    failure = f"{n_failed} of {done.n_cells} runs failed. The same command tries them again." if n_failed else ""
+    page = out / "index.html"
 
+    def show() -> None:
+        print_benchmark(sections)
+        print(page)
 
-@app.command
-def report(
-    run: Path, *, compare: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = ()
-) -> None:
-    """Write the report of RUN, from its folder alone, and print its path.
-
-    Args:
-        run: The folder of a run.
-        compare: Other runs, whose measures stand beside.
-    """
-    check_runs((run, *compare))
-    from cospike.html_report import report as write_report
-
-    print(write_report(run, compare=compare))
-
-
-@app.command
-def measure(
-    run: Path,
-    *,
-    factors: Annotated[bool, _Flag] = False,
-    seeds: Annotated[tuple[Path, ...], Parameter(consume_multiple=(1, None), negative="")] = (),
-    disentanglement: Annotated[bool, _Flag] = False,
-    group: Annotated[tuple[str, ...], Parameter(consume_multiple=(1, None), negative="")] = (),
-    baseline: Path | None = None,
-    json: Annotated[bool, _Flag] = False,
-) -> None:
-    """Measure the held-out codes of RUN, from its folder alone.
-
-    Args:
-        run: The folder of a run.
-        factors: Print the factor table too: whom each latent serves, what it goes with, and what it changes; and which
-            directions of the always-on latents follow an attribute.
-        seeds: Folders of runs with other seeds: which latents of RUN come back in them. Implies --factors.
-        disentanglement: Hold the codes against the measured attributes: MIG, DCI, InfoMEC and more, from three sides.
-        group: Names of classes: do they share more latents than chance? As in `--group Sandal Sneaker "Ankle boot"`.
-        baseline: The folder of another run, such as plain VSC: do they share more than there?
-        json: Print JSON instead of tables: measures, factors with all evidence, and what else was asked for.
-    """
-    check_runs((run, *seeds, *filter(None, [baseline])))
-    from cospike._files import format_json
-    from cospike.evaluation import save
-    from cospike.inspection import inspect_run
-    from cospike.progress import working
-    from cospike.tables import print_inspection
-
-    with working(f"measuring {run}"):
-        inspection = inspect_run(run, seeds=seeds, disentanglement=disentanglement, group=group, baseline=baseline)
-    try:
-        save(run, inspection.evaluation)
-    except OSError as error:
-        note(f"cospike: {error.filename or run} stays as it was: {error.strerror}.")
-    if json:
-        print(format_json(inspection.to_dict(), indent=2), end="")
-    else:
-        print_inspection(run.resolve().name, inspection, factors=factors)
+    return Result({"page": str(page), "runs": done.n_cells, "failed": n_failed}, show, failure)
 
 
 @data_app.default
-def list_data() -> None:
-    """List the data sets, with their licences and where they are found now."""
-    from rich.console import Console
-    from rich.table import Table
+def list_data() -> Result:
+    """List the data sets, with their licences and where they are found now.
 
+    ```
+    cospike data
+    ```
+
+    """
     from cospike.sources import list_datasets
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("name", "title", "licence", "where"):
-        table.add_column(column, overflow="fold")
-    for listing in list_datasets():
-        table.add_row(listing.name, listing.title, listing.licence, str(listing.where))
-    Console(highlight=False).print(table)
+    listings = list_datasets()
+
+    def show() -> None:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for column in ("name", "title", "licence", "where"):
+            table.add_column(column, overflow="fold")
+        for one in listings:
+            table.add_row(one.name, one.title, one.licence, one.where)
+        Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+
+    return Result({"datasets": [asdict(one) for one in listings]}, show)
 
 
 @data_app.command
-def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
+def fetch(name: Literal["mnist", "fashion-mnist"]) -> Result:
     """Fetch a data set into the cache, check it against its published checksums, and print the folder.
+
+    ```
+    cospike data fetch fashion-mnist
+    ```
 
     Args:
         name: The data set.
     """
     from cospike.sources import fetch_dataset
 
-    print(fetch_dataset(name, say=note))
+    return of_files(folder=fetch_dataset(name, say=note))
+
+
+def _measured(measures: Mapping[str, "Mapping[str, Measurement]"], runs: Mapping[str, Path], report: Path) -> Result:
+    from cospike.tables import print_measures
+
+    def show() -> None:
+        print_measures(measures)
+        print(report)
+
+    plain = {name: {measure: asdict(one) for measure, one in of_run.items()} for name, of_run in measures.items()}
+    folders = {name: str(run) for name, run in runs.items()}
+    return Result({"report": str(report), "runs": folders, "measures": plain}, show)
 
 
 def _load(name: str | None, options: Options, **given: Any) -> "Dataset":

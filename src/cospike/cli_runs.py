@@ -9,15 +9,81 @@ from cospike._errors import InputError
 from cospike.choices import check_runs
 from cospike.cli import app, note
 from cospike.options import SplitName
+from cospike.results import Result, of_files
 
 _Flag = Parameter(negative="")
 
 
 @app.command
-def export(run: Path, *, onnx: Annotated[bool, _Flag] = False, out: Path | None = None) -> None:
+def report(
+    run: Path, *, compare: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative="")] = ()
+) -> Result:
+    """Write the report of RUN, from its folder alone, and print its path.
+
+    ```
+    cospike report runs/digits
+    cospike report runs/mnist/class-consistent --compare runs/mnist/vsc
+    ```
+
+    Args:
+        run: The folder of a run.
+        compare: Other runs, whose measures stand beside.
+    """
+    check_runs((run, *compare))
+    from cospike.html_report import report as write_report
+
+    return of_files(report=write_report(run, compare=compare))
+
+
+@app.command
+def measure(
+    run: Path,
+    *,
+    factors: Annotated[bool, _Flag] = False,
+    seeds: Annotated[tuple[Path, ...], Parameter(consume_multiple=(1, None), negative="")] = (),
+    disentanglement: Annotated[bool, _Flag] = False,
+    group: Annotated[tuple[str, ...], Parameter(consume_multiple=(1, None), negative="")] = (),
+    baseline: Path | None = None,
+) -> Result:
+    """Measure the held-out codes of RUN, from its folder alone.
+
+    ```
+    cospike measure runs/digits --factors
+    cospike measure runs/digits --disentanglement --json
+    cospike measure runs/fashion --group Sandal Sneaker "Ankle boot"
+    ```
+
+    Args:
+        run: The folder of a run.
+        factors: Print the factor table too: whom each latent serves, what it goes with, and what it changes; and which
+            directions of the always-on latents follow an attribute.
+        seeds: Folders of runs with other seeds: which latents of RUN come back in them. Implies --factors.
+        disentanglement: Hold the codes against the measured attributes: MIG, DCI, InfoMEC and more, from three sides.
+        group: Names of classes: do they share more latents than chance? As in `--group Sandal Sneaker "Ankle boot"`.
+        baseline: The folder of another run, such as plain VSC: do they share more than there?
+    """
+    check_runs((run, *seeds, *filter(None, [baseline])))
+    from cospike.evaluation import save
+    from cospike.inspection import inspect_run
+    from cospike.progress import working
+    from cospike.tables import print_inspection
+
+    with working(f"measuring {run}"):
+        inspection = inspect_run(run, seeds=seeds, disentanglement=disentanglement, group=group, baseline=baseline)
+    try:
+        save(run, inspection.evaluation)
+    except OSError as error:
+        note(f"cospike: {error.filename or run} stays as it was: {error.strerror}.")
+    return Result(inspection.to_dict(), lambda: print_inspection(run.resolve().name, inspection, factors=factors))
+
+
+@app.command
+def export(run: Path, *, onnx: Annotated[bool, _Flag] = False, out: Path | None = None) -> Result:
     """Write the encoder and the decoder of RUN for use without Python, once they are found to compute the same.
 
-    Try `cospike export runs/digits --onnx`: it prints the paths of encoder.onnx and decoder.onnx.
+    ```
+    cospike export runs/digits --onnx
+    ```
 
     Args:
         run: The folder of a run.
@@ -33,8 +99,9 @@ def export(run: Path, *, onnx: Annotated[bool, _Flag] = False, out: Path | None 
     with working(f"exporting {run}"):
         exported = export_onnx(run, out=out)
     note(f"opset {exported.opset}; within {exported.difference:.1g} of PyTorch, where {TOLERANCE:.0e} is allowed")
-    print(exported.encoder)
-    print(exported.decoder)
+    values = {"opset": exported.opset, "difference": exported.difference}
+    files = of_files(encoder=exported.encoder, decoder=exported.decoder)
+    return files._replace(values=files.values | values)
 
 
 @app.command
@@ -46,10 +113,13 @@ def encode(
     split: SplitName | None = None,
     split_seed: int | None = None,
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-) -> None:
+) -> Result:
     """Encode DATA with the model of RUN: a row a sample, a column a latent, exactly 0 where it is off.
 
-    Try `cospike encode runs/digits digits --out codes.csv`, or `images.npy` for data, which is read part by part.
+    ```
+    cospike encode runs/digits digits --out codes.csv
+    cospike encode runs/mnist images.npy --out codes.parquet
+    ```
 
     Args:
         run: The folder of a run.
@@ -65,7 +135,7 @@ def encode(
     remark = write_codes(run, data, out, split=split, split_seed=split_seed, accelerator=accelerator)
     if remark:
         note(f"cospike: {remark}")
-    print(out)
+    return of_files(codes=out)
 
 
 @app.command
@@ -77,10 +147,15 @@ def generate(
     n: int | None = None,
     seed: int = 0,
     out: Path | None = None,
-) -> None:
+) -> Result:
     """Draw samples from the model of RUN, of all classes or of one, with any latent set by hand.
 
-    Try `cospike generate runs/digits --label 3 --set 12=1.5`, or `--set 12=-2:2:9` to see a latent go from −2 to 2.
+    The second shows a latent go from −2 to 2.
+
+    ```
+    cospike generate runs/digits --label 3 --set 12=1.5
+    cospike generate runs/digits --set 12=-2:2:9
+    ```
 
     Args:
         run: The folder of a run.
@@ -94,7 +169,7 @@ def generate(
     check_runs((run,))
     from cospike.sample_files import parse_settings, write_samples
 
-    print(write_samples(run, label=label, set=parse_settings(set), n=n, seed=seed, out=out))
+    return of_files(samples=write_samples(run, label=label, set=parse_settings(set), n=n, seed=seed, out=out))
 
 
 @app.command
@@ -105,10 +180,14 @@ def push(
     private: Annotated[bool, _Flag] = False,
     without_samples: Annotated[bool, _Flag] = False,
     license: str | None = None,  # noqa: A002
-) -> None:
+) -> Result:
     """Share RUN on the Hugging Face hub, with a model card written from it; `cospike.load` takes what is printed.
 
-    Try `cospike push runs/digits user/digits --private`, after `hf auth login` or with HF_TOKEN set.
+    It needs `hf auth login` first, or HF_TOKEN.
+
+    ```
+    cospike push runs/digits user/digits --private
+    ```
 
     Args:
         run: The folder of a finished run.
@@ -124,4 +203,4 @@ def push(
 
     with working(f"pushing {run}"):
         address = push_to_hub(run, repo, private=private or None, samples=not without_samples, license=license)
-    print(address)
+    return of_files(address=address)

@@ -1,84 +1,56 @@
 """The command `cospike`: its options from a file, and one line instead of a traceback for what cannot be used.
 
 Exit codes: 0 done; 1 another process of a training was lost; 2 something given cannot be used, said in one line; 130
-interrupted, with what is done saved.
+interrupted, with what is done saved; 141 nobody reads what is printed.
 """
 
 import errno
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import Annotated, TextIO
 
-from cyclopts import CycloptsError, Parameter, UnusedCliTokensError
-from cyclopts.config import Dict
+from cyclopts import CycloptsError, Group, Parameter, UnusedCliTokensError
 
 from cospike import cli_runs  # noqa: F401  # its commands join the app
 from cospike._errors import InputError, LostProcessError, TrainingWarning
-from cospike._reading import read_file
 from cospike.cli import app, note
+from cospike.option_files import format_options, use_options
+from cospike.results import Result
 
-if TYPE_CHECKING:
-    import yaml
-
-_MAX_OPTIONS = 2**16  # bytes: there are thirty options
-_MAX_DEPTH = 4
+_everywhere = Group("Everywhere", sort_key=9)
+app.register_install_completion_command(
+    help="Complete commands and options in your shell (bash, zsh, fish), from now on."
+)
 
 
 @app.meta.default
-def _with_config(
+def _run(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    config: Annotated[Path | None, Parameter(help="A YAML file of options, such as `epochs: 40`.")] = None,
+    config: Annotated[Path | None, Parameter(group=_everywhere)] = None,
+    print_config: Annotated[bool, Parameter(group=_everywhere, negative="")] = False,
+    json: Annotated[bool, Parameter(group=_everywhere, negative="")] = False,
 ) -> None:
-    settings = None if config is None else Dict(read_options(config), source=str(config), use_commands_as_keys=False)
-    app.config = () if settings is None else (settings,)
-    app(tokens)
+    """Every command takes these.
 
-
-def read_options(path: Path) -> dict[str, Any]:
-    """The options in a YAML file: numbers, words and lists of them by name, and no more of YAML than that.
-
-    Anchors, by which ten lines become a billion, and tags, which construct other things, have no place among options.
-
-    Raises:
-        InputError: if the file holds something else, or cannot be read.
+    Args:
+        tokens: The command and what is its own.
+        config: A YAML file of options, such as `epochs: 40`; what is typed comes first.
+        print_config: Print all options as such a file, and do nothing else.
+        json: Print the result as JSON.
     """
-    import yaml
-
-    try:
-        text = read_file(path, _MAX_OPTIONS).decode("utf-8-sig")
-        _check_events(yaml.parse(text, Loader=yaml.SafeLoader))
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"'--config' must be a YAML file that can be read, got {path}: {error.strerror}.") from error
-    except InputError:
-        raise
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path} must be YAML: {' '.join(str(error).split()):.300}.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} must hold options, such as `epochs: 40`, got {type(content).__name__}.")
-    for name, value in content.items():
-        parts = value if isinstance(value, list) else [value]
-        if not isinstance(name, str) or not all(isinstance(part, str | int | float | None) for part in parts):
-            raise InputError(
-                f"{path} must hold numbers, words and lists of them by name, such as `epochs: 40`, not what it has "
-                f"for {name!r:.40}."
-            )
-    return content
-
-
-def _check_events(events: Iterable["yaml.Event"]) -> None:
-    import yaml
-
-    depth = 0
-    for event in events:
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        marked = getattr(event, "anchor", None) or getattr(event, "tag", None)
-        if marked or depth > _MAX_DEPTH:
-            raise ValueError("anchors and tags are not for options" if marked else "it is nested too deeply")
+    use_options(app, tokens, config)
+    if print_config:
+        print(format_options(app, tokens), end="")
+        return
+    result = app(tokens)
+    if isinstance(result, Result):
+        result.print(json=json)
+        if result.failure:
+            raise InputError(result.failure)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -90,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", TrainingWarning)
             app.meta(arguments)
+            sys.stdout.flush()
     except UnusedCliTokensError as error:
         note(f"cospike: Unexpected argument {(error.unused_tokens or ['?'])[0]!r}. `--help` lists what fits here.")
         sys.exit(2)
@@ -100,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         note(f"cospike: {error}")
         sys.stderr.flush()
         os._exit(1)  # threads that wait for the lost one would turn the usual way out into an abort
+    except BrokenPipeError:  # `| head` has seen enough; what is left in the buffer would be a second error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)
     except OSError as error:
         hint = ". Free some space, and try again." if error.errno in {errno.ENOSPC, errno.EDQUOT} else ""
         note(f"cospike: {error.strerror or error}: {error.filename or 'no file named'}{hint}")
