@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check torture lint clean
+.PHONY: demo test check torture docs lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime  ## Train three models on MNIST, compare them, and write the report
@@ -25,6 +25,9 @@ torture: $(VENV)/.torture  ## What docs/trust.md promises, at length: an hour or
 	$(BIN)/python torture/every_write.py
 	$(BIN)/python torture/kills.py
 	$(BIN)/python torture/memory.py
+
+docs: $(VENV)/.dev  ## The site, in site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
@@ -51,4 +54,4 @@ $(VENV)/.torture: $(VENV)/.dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

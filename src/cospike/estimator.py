@@ -164,7 +164,9 @@ class SparseVAETransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _S
         likelihood: "gaussian" for any values, or "bernoulli" for values in 0 … 1.
         active_prior: the share of rows in which a sparse latent is expected to be active; default: by the columns.
         n_dense: the first so many latents are always active; default: by the columns and the objective.
-        epochs, batch_size, learning_rate: of the training; default: as `fit` has them.
+        epochs: of the training; default, as of the next two: as `fit` has them.
+        batch_size: rows a step.
+        learning_rate: of Adam.
         patience: stop after so many epochs without a better loss on held-out rows; default: train to the end.
         validation_fraction: the share of rows to hold out, if ``patience`` is given.
         unlabelled: the label that says that a row has none, such as −1, or ``numpy.nan`` for NaN and None; default:
