@@ -12,6 +12,7 @@ from cospike import code_files
 from cospike._errors import InputError
 from cospike.code_files import write_codes
 from cospike.data import Split
+from cospike.sample_files import write_samples
 
 
 @pytest.fixture(scope="module")
@@ -114,13 +115,17 @@ def test_another_split_of_the_same_data_is_remarked_on(trained, tmp_path):
         ("{tmp}/text.npy", "codes.csv", {}, r"an \.npy file of numbers, got .*text\.npy"),
         ("{tmp}/empty.npy", "codes.csv", {}, r"an \.npy file of numbers, got .*empty\.npy"),
         ("{tmp}/wide.npy", "codes.csv", {}, r"that of the data, \(9,\), got \(1, 8, 8\)"),
-        ("{tmp}/wide.npy", "codes.csv", {"split": "test"}, "which an .npy file has not"),
+        ("{tmp}/wide.npy", "codes.csv", {"split": "test"}, "which wide.npy has not"),
+        ("{tmp}/rows.csv", "codes.csv", {}, "was no table"),
+        ("digits", "codes.csv", {"label": "kind"}, "is for tables"),
     ],
 )
 def test_what_cannot_be_encoded_is_refused_and_nothing_is_written(
     trained, tmp_path, unchecked, data, out, more, message
 ):
+    pytest.importorskip("pandas")
     (tmp_path / "text.npy").write_text("hello")
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
     (tmp_path / "empty.npy").touch()
     np.save(tmp_path / "wide.npy", np.zeros((3, 9)))
     before = sorted(tmp_path.rglob("*"))
@@ -144,3 +149,67 @@ def test_a_missing_extra_is_named_in_one_line(trained, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"^A \.parquet file needs pyarrow, .* pip install 'cospike\[tables\]'\.$"):
         write_codes(trained.run, "digits", tmp_path / "codes.parquet")
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory):
+    """A run on a table of numbers, choices and gaps, and the table."""
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 3, 90)
+    table = pd.DataFrame({
+        "length": 50 + 10 * kind + rng.normal(size=90),
+        "colour": np.array(["red", "=blue", "white"])[(kind + (rng.random(90) < 0.2)) % 3],
+        "weight": np.where(rng.random(90) < 0.2, np.nan, rng.normal(size=90)),
+        "kind": np.array(["a", "b", "c"])[kind],
+    })  # fmt: skip
+    data = cs.from_table(table, label="kind")
+    model = cs.SparseVAE(data.shape, 6, hidden=(16,), likelihood=data.likelihood)
+    run = tmp_path_factory.mktemp("flowers") / "run"
+    cs.fit(model, data, epochs=3, out=run, accelerator="cpu")
+    return model, run, table, data.columns
+
+
+def test_other_rows_of_a_table_are_encoded_in_the_columns_of_the_training(flowers, tmp_path):
+    model, run, table, columns = flowers
+    other = table.head(20)[["kind", "weight", "colour", "length"]].assign(more=1.0)
+    other.loc[0, "kind"], other.loc[1, "kind"] = None, "new"
+    other.to_csv(tmp_path / "other.csv", index=False)
+    assert write_codes(run, str(tmp_path / "other.csv"), tmp_path / "codes.csv", label="kind") is None
+    header, rows = read_csv(tmp_path / "codes.csv")
+    assert header == ["id", "label", *(f"latent_{latent}" for latent in range(6))]
+    assert [row[1] for row in rows] == ["", "new", *table.kind[2:20]]
+    expected = cs.encode_dataset(model, cs.to_rows(table.head(20), columns), accelerator="cpu").values()
+    np.testing.assert_allclose(np.array([row[2:] for row in rows], dtype=float), expected, rtol=1e-5, atol=1e-6)
+    write_codes(run, str(tmp_path / "other.csv"), tmp_path / "codes.npz")
+    assert (np.load(tmp_path / "codes.npz")["labels"] == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("columns", "label", "message"),
+    [(["length", "colour"], None, "weight"), (None, "knid", "Did you mean 'kind'"), (None, "weight", None)],
+)
+def test_a_table_that_does_not_fit_is_refused(flowers, tmp_path, columns, label, message):
+    _, run, table, _ = flowers
+    (table if columns is None else table[columns]).to_csv(tmp_path / "other.csv", index=False)
+    if message is None:  # numbers are names as well
+        write_codes(run, str(tmp_path / "other.csv"), tmp_path / "codes.csv", label=label)
+        return
+    with pytest.raises(InputError, match=message):
+        write_codes(run, str(tmp_path / "other.csv"), tmp_path / "codes.csv", label=label)
+
+
+def test_samples_of_a_table_are_in_its_own_columns_and_units(flowers, tmp_path):
+    model, run, table, columns = flowers
+    write_samples(run, n=12, label="b", out=tmp_path / "s.csv")
+    header, rows = read_csv(tmp_path / "s.csv")
+    assert header == ["sample", "length", "colour", "weight"]
+    drawn = cs.to_table(cs.generate(model, 12, label="b"), columns)
+    for at, name in enumerate(drawn, start=1):
+        cells = [row[at] for row in rows]
+        if drawn[name].dtype.kind == "f":
+            np.testing.assert_allclose(np.array(cells, dtype=float), drawn[name], rtol=1e-4, atol=1e-4)
+        else:  # what would be a formula has an apostrophe before it
+            assert [cell.lstrip("'") for cell in cells] == drawn[name].tolist()
+            assert not any(cell.startswith("=") for cell in cells)
+    assert abs(np.mean([float(row[1]) for row in rows]) - table.length.mean()) < 20

@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, get_args
 
 import numpy as np
+import torch
 
 from cospike import runs
 from cospike._arrays import map_array
 from cospike._errors import InputError, did_you_mean
 from cospike._extras import need
 from cospike._files import format_arrays, replacing, write_atomic
-from cospike.choices import check_data
+from cospike._types import UNLABELLED
+from cospike.choices import check_data, is_table
 from cospike.codes import Codes
 from cospike.data import Array, Dataset, Split, load_dataset
 from cospike.encoding import check_shape, encode_dataset
+from cospike.frames import read_frame, to_labels, to_rows
 from cospike.model import SparseVAE
 from cospike.options import SplitName
 from cospike.progress import counting
@@ -53,6 +56,7 @@ def write_codes(
     data: str,
     out: Path,
     *,
+    label: str | None = None,
     split: SplitName | None = None,
     split_seed: int | None = None,
     accelerator: str = "auto",
@@ -62,8 +66,10 @@ def write_codes(
 
     Args:
         run: the folder of a run.
-        data: a name or a folder, as `load_dataset` takes it, or an .npy file of samples, which is read part by part.
+        data: a name or a folder, as `load_dataset` takes it; a table with the columns that the run was trained on; or
+            an .npy file of samples, which is read part by part.
         out: a file that ends in .parquet, which needs the extra `tables`, .csv or .npz.
+        label: of a table, the column that names the classes; default: no row has a class.
         split: which one of the data, where they have splits; default: all three.
         split_seed: of data that come without a split; default: what the run was trained with.
         accelerator: as in `fit`.
@@ -75,7 +81,7 @@ def write_codes(
         need("tables", ("pyarrow",), of="A .parquet file")
     if not out.parent.is_dir():
         raise InputError(f"'out' of encode must lie in a folder that is there, got {out}. Make {out.parent} first.")
-    model, (sources, remark) = runs.load(run), _sources(Path(run), data, split, split_seed)
+    model, (sources, remark) = runs.load(run), _sources(Path(run), data, label, split, split_seed)
     for source in sources:
         rows = source.rows.x if isinstance(source.rows, Split) else source.rows
         if not (rows.ndim == 3 == len(model.shape) and model.shape[0] == 1):  # the encoder gives those a channel
@@ -85,7 +91,7 @@ def write_codes(
         write_atomic(out, format_arrays(codes.to_arrays()))
         return remark
     total = sum(len(source.rows) for source in sources)
-    has_splits = isinstance(sources[0].rows, Split)
+    has_splits = bool(sources[0].split)
     with (
         counting(f"encoding {data}", total, show=progress) as advance,
         replacing(out) as temporary,
@@ -99,14 +105,18 @@ def write_codes(
     return remark
 
 
-def _sources(run: Path, data: str, split: SplitName | None, split_seed: int | None) -> tuple[list[_Source], str | None]:
+def _sources(
+    run: Path, data: str, label: str | None, split: SplitName | None, split_seed: int | None
+) -> tuple[list[_Source], str | None]:
     """What is to be encoded, and a remark if it is what the run was trained on but split otherwise."""
-    if data.endswith(".npy"):
+    if label is not None and not is_table(data):
+        raise InputError(f"'label' of encode is for tables, got {label!r} for {data}. Leave it out.")
+    if data.endswith(".npy") or is_table(data):
         if split is not None or split_seed is not None:
             raise InputError(
-                "'split' of encode is for data that have splits, which an .npy file has not. Leave it out."
+                f"'split' of encode is for data that have splits, which {Path(data).name} has not. Leave it out."
             )
-        return [_Source(_mapped(Path(data)))], None
+        return [_table(run, Path(data), label) if is_table(data) else _Source(_mapped(Path(data)))], None
     check_data(data)
     if split is not None and split not in get_args(SplitName):
         raise InputError(f"Unknown split {split!r} of encode. {did_you_mean(split, get_args(SplitName))}")
@@ -115,6 +125,17 @@ def _sources(run: Path, data: str, split: SplitName | None, split_seed: int | No
     names = get_args(SplitName) if split is None else (split,)
     sources = [_Source(getattr(dataset, name), name, dataset.class_names) for name in names]
     return sources, _remark(run, config, dataset)
+
+
+def _table(run: Path, path: Path, label: str | None) -> _Source:
+    """All rows of a table, in the columns that a run was trained on."""
+    columns, frame = runs.read_columns(run), read_frame(path)
+    if not columns:
+        raise InputError(f"'data' of encode must be as what {run} was trained on, which was no table, got {path}.")
+    rows, known = to_rows(frame, columns), tuple(runs.read_config(run)["data"]["class_names"])
+    y, names = (None, known) if label is None else to_labels(frame, label, known)
+    labels = torch.full((len(rows),), UNLABELLED) if y is None else torch.from_numpy(y)
+    return _Source(Split(torch.from_numpy(rows), labels), class_names=names)
 
 
 def _seed(config: dict[str, Any], split_seed: int | None) -> int:

@@ -116,6 +116,28 @@ def to_rows(table: Any, columns: Sequence[Column]) -> Float[np.ndarray, "row ent
     return encode_columns(columns, cells)
 
 
+def to_labels(table: Any, label: str, class_names: Sequence[str]) -> tuple[Int64[np.ndarray, " row"], tuple[str, ...]]:
+    """Class indices of other rows, −1 where a cell is empty; classes that the model has not seen come after its own.
+
+    Args:
+        table: as `to_rows` takes it.
+        label: the column that names the classes.
+        class_names: of the model.
+
+    Raises:
+        InputError: if there is no such column, or it names no classes.
+    """
+    frame = read_frame(table)
+    if label not in frame.columns:
+        raise _no_column("the table", tuple(frame.columns), label)
+    if isinstance(cells := to_cells(frame[label]), str):
+        raise InputError(f"The column {label!r} must name classes, got {cells}.")
+    texts = as_texts(cells)
+    new = sorted(set(texts[~is_missing(texts)]) - set(class_names), key=in_order)
+    index = {name: i for i, name in enumerate((*class_names, *new))}
+    return np.array([UNLABELLED if text is None else index[text] for text in texts], dtype=np.int64), tuple(index)
+
+
 def to_table(rows: Float[np.ndarray, "row entry"], columns: Sequence[Column], *, drop_missing: bool = False) -> Frame:
     """Rows of a model as a pandas data frame in the columns' own units; of a choice the likeliest category.
 

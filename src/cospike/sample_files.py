@@ -13,6 +13,8 @@ from PIL import Image
 from cospike import runs
 from cospike._errors import InputError
 from cospike._files import format_arrays, write_atomic
+from cospike._text import cell
+from cospike.columns import decode_columns
 from cospike.generation import draw_codes
 from cospike.model import SparseVAE
 from cospike.mosaic import mosaic, tile
@@ -72,7 +74,7 @@ def write_samples(
         grid = x if swept else _wrapped(x[:, 0])
         write_atomic(out, _to_png(_pictures(model, run, grid)))
     elif out.suffix == ".csv":
-        write_atomic(out, _to_csv(x, values if swept else ()))
+        write_atomic(out, _to_csv(_cells(run, x), np.shape(x)[:2], values if swept else ()))
     else:
         arrays = {"x": x, "code": codes} if swept else {"x": x[:, 0], "code": codes[:, 0]}
         write_atomic(out, format_arrays(arrays | ({"value": np.array(values)} if swept else {})))
@@ -161,12 +163,20 @@ def _to_png(pictures: Float[np.ndarray, "row column height width 3"]) -> bytes:
     return buffer.getvalue()
 
 
-def _to_csv(x: Float[np.ndarray, "sample step *event"], values: Sequence[float]) -> str:
+def _cells(run: Path, x: Float[np.ndarray, "sample step *event"]) -> dict[str, np.ndarray]:
+    """By name, the columns that the run was trained on, in their own units; of what was no table, all numbers."""
+    rows = x.reshape(x.shape[0] * x.shape[1], -1)
+    if columns := runs.read_columns(run):
+        return decode_columns(columns, rows)
+    return {f"x_{entry}": column for entry, column in enumerate(rows.T)}
+
+
+def _to_csv(columns: Mapping[str, np.ndarray], shape: tuple[int, ...], values: Sequence[float]) -> str:
     """A row a sample, or of a sweep a row a sample and value."""
     text = StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    rows = x.reshape(*x.shape[:2], -1).astype(str)
-    lines.writerow(["sample", *["value"] * bool(values), *(f"x_{entry}" for entry in range(rows.shape[2]))])
-    for sample, step in np.ndindex(*rows.shape[:2]):
-        lines.writerow([sample, *values[step : step + 1], *rows[sample, step]])
+    lines.writerow(["sample", *["value"] * bool(values), *map(cell, columns)])
+    texts = (map(cell, column) if column.dtype == object else column.astype(str) for column in columns.values())
+    for (sample, step), row in zip(np.ndindex(*shape), zip(*texts, strict=True), strict=True):
+        lines.writerow([sample, *values[step : step + 1], *row])
     return text.getvalue()
