@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_a_run_that_goes_on_has_each_epoch_once_and_one_that_is_replaced_leaves_
     scalars, _ = read_events(events)
     losses = [(1, -1.0), (2, -1.0), *((row["epoch"], pytest.approx(row["validation_loss"])) for row in history[2:])]
     assert scalars["validation_loss"] == losses
-    log_measures(tmp_path / "run", {"older": Measurement(1.0, "nats", "lower", "how")})
+    log_measures("tensorboard", tmp_path / "run", {"older": Measurement(1.0, "nats", "lower", "how")})
     assert "measures/older" in read_events(events)[0]
     train(overwrite=True, epochs=2)
     scalars, _ = read_events(events)
@@ -136,3 +137,110 @@ def test_nothing_of_a_tracker_is_imported_unless_it_is_asked_for(tmp_path):
     command = [sys.executable, "-c", program, str(tmp_path / "run")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
     assert not (tmp_path / "run" / "tensorboard").exists()
+
+
+class Cut(KeyboardInterrupt):
+    """Ends a training at an epoch."""
+
+
+def train_and_go_on(digits, run, name, monkeypatch):
+    """Three epochs of four, and then the rest; the history."""
+
+    def train(**more):
+        model = SparseVAE(digits.shape, 4, hidden=(8,), n_dense=0)
+        common = {"objective": Objective.vsc(), "epochs": 4, "out": run, "accelerator": "cpu", "logger": name}
+        return fit(model, digits, **common | more)
+
+    log_row = Tracker.log_row
+
+    def cut(self, row):
+        log_row(self, row)
+        if row["epoch"] == 3:
+            raise Cut
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracker, "log_row", cut)
+        with pytest.raises(Cut):
+            train()
+    history = train(resume=True)
+    time.sleep(1.1)  # W&B names what it writes by the second, and measuring takes longer
+    log_measures(name, run, {"within": Measurement(0.5, "nats", "lower", "how")})
+    return train, history
+
+
+def test_mlflow_knows_a_training_that_goes_on_as_one_run(digits, tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "trials")
+    train, history = train_and_go_on(digits, tmp_path / "run", "mlflow", monkeypatch)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (experiment,) = [one.experiment_id for one in client.search_experiments() if one.name == "trials"]
+    (found,) = client.search_runs([experiment])
+    assert (found.info.run_name, found.info.status) == ("run", "FINISHED")
+    assert found.data.params["training/epochs"] == "4"
+    assert found.data.metrics["measures/within"] == 0.5
+    for name in ("validation_loss", "within"):
+        told = {one.step: one.value for one in client.get_metric_history(found.info.run_id, name)}
+        assert told == {row["epoch"]: pytest.approx(row[name]) for row in history}
+    train(overwrite=True, epochs=1)  # another training is another run
+    assert len(client.search_runs([experiment])) == 2
+
+
+def read_log(content, block=2**15):
+    """The records of a log of LevelDB's format, in which W&B writes: chunks with a head of seven bytes, in blocks."""
+    at, record = 7, b""
+    while at + 7 <= len(content):
+        if block - at % block < 7:  # no room for a head
+            at += block - at % block
+            continue
+        length, kind = int.from_bytes(content[at + 4 : at + 6], "little"), content[at + 6]
+        record += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or its last part
+            yield record
+            record = b""
+
+
+def test_weights_and_biases_stays_on_this_machine_and_knows_one_run(digits, tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    from wandb.proto import wandb_internal_pb2
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    _, history = train_and_go_on(digits, tmp_path / "run", "wandb", monkeypatch)
+    told, measures, names, settings = {}, {}, set(), {}
+    for path in sorted((tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb")):
+        for content in read_log(path.read_bytes()):
+            record = wandb_internal_pb2.Record.FromString(content)
+            names |= {record.run.run_id} - {""}
+            settings |= {"/".join(one.nested_key) or one.key: one.value_json for one in record.config.update}
+            row = {"/".join(one.nested_key) or one.key: json.loads(one.value_json) for one in record.history.item}
+            if "validation_loss" in row:
+                told[row["_step"]] = row["validation_loss"]
+            measures |= {one.key or "/".join(one.nested_key): one.value_json for one in record.summary.update}
+    assert told == {row["epoch"]: pytest.approx(row["validation_loss"]) for row in history}
+    assert names == {json.loads((tmp_path / "run" / "tracker.json").read_text())["wandb"]}
+    assert settings["training/epochs"] == "4"
+    assert measures["measures/within"] == "0.5"
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"mlflow": "../x"}', '{"mlflow": 3}', '{"mlflow": "' + "a" * 99 + '"}']
+)
+def test_a_damaged_name_of_a_run_is_none(tmp_path, content):
+    from cospike.tracker_services import _identity
+
+    (tmp_path / "tracker.json").write_text(content)
+    assert _identity(tmp_path, "mlflow") == ""
+
+
+def test_a_service_that_is_not_there_costs_no_training(digits, tmp_path, monkeypatch):
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none/mlflow.db")
+    (tmp_path / "none").touch()
+    with pytest.warns(UserWarning, match="'mlflow' takes nothing more of this training") as warned:
+        history = fit(
+            SparseVAE(digits.shape, 4, hidden=(8,)), digits, epochs=2, out=tmp_path / "run", accelerator="cpu",
+            logger="mlflow",
+        )  # fmt: skip
+    assert len(history) == 2
+    assert sum("takes nothing more" in str(one.message) for one in warned) == 1

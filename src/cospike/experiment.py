@@ -58,7 +58,7 @@ def train_run(
     with working(f"measuring {objective.name} on held-out data"):
         evaluation = evaluate(out)
     if options.logger:
-        log_measures(out, evaluation.metrics)
+        log_measures(options.logger, out, evaluation.metrics)
     return evaluation
 
 

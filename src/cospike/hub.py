@@ -30,7 +30,9 @@ MANIFEST_VERSION = 1
 WITH_SAMPLES = ("previews.npz", "report.html")
 """Files that show samples of the data."""
 
-_SHARED = tuple(name for name in runs.FILES if name not in ("state.safetensors", "samples.png", "samples.csv"))
+_SHARED = tuple(
+    name for name in runs.FILES if name not in ("state.safetensors", "samples.png", "samples.csv", "tracker.json")
+)
 _NEEDED = ("config.json", "weights.safetensors")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _ADDRESS = re.compile(rf"hf://({_NAME.pattern})(?:@([\w./-]+))?")

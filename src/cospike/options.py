@@ -92,8 +92,8 @@ class Options:
     """Compile the step: takes ten to twenty seconds and a C++ compiler, and pays in trainings of minutes."""
     accelerator: Annotated[Literal["auto", "cpu", "cuda", "mps"], Parameter(group=_training)] = "auto"
     """Where to train."""
-    logger: Annotated[Literal["tensorboard"] | None, Parameter(group=_training)] = None
-    """Write history, settings and measures for a tracker too: tensorboard, below the run's folder."""
+    logger: Annotated[Literal["tensorboard", "mlflow", "wandb"] | None, Parameter(group=_training)] = None
+    """Tell a tracker of history, settings and measures too: tensorboard and wandb below OUT, mlflow where it is set."""
 
 
 def check_source(

@@ -58,6 +58,7 @@ FILES = (
     "onnx/decoder.onnx",
     "samples.png",
     "samples.csv",
+    "tracker.json",
     "report.html",
     "factors.csv",
     "interventions.json",

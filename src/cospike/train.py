@@ -80,8 +80,9 @@ def fit(
             (docs/performance.md); default: no, and for a run that is resumed as it began.
         accelerator: "auto", "cpu", "cuda", "mps".
         progress: show a progress display; default: if the terminal shows it.
-        logger: "tensorboard" (the extra `tensorboard`), which writes settings and history below ``out``; or an object
-            with `log_hyperparams` and `log_metrics`, as those of `lightning_fabric.loggers` have.
+        logger: "tensorboard", "mlflow" or "wandb" (extras of these names), which get settings and history
+            (`cospike.tracker_services` says where they keep them); or an object with `log_hyperparams` and
+            `log_metrics`, as those of `lightning_fabric.loggers` have.
 
     Returns:
         The history, a row an epoch: terms in nats a sample, before their prices.
