@@ -13,7 +13,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from cospike import table_files
+from cospike import _ceiling, table_files
 from cospike._errors import InputError, TrainingWarning
 from cospike.data import from_table, load_dataset
 from cospike.entry import main
@@ -238,6 +238,32 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_read(tmp_path, suff
     monkeypatch.setattr(table_files, "_MAX_CELLS", 100)
     monkeypatch.setattr(table_files, "_MAX_BYTES", 100)
     assert "must fit in memory" in refused(path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the limit")
+def test_kilobytes_that_decode_to_more_than_they_account_for_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(_ceiling, "_ALWAYS", 2**28)
+    n = 2000
+    texts = pa.DictionaryArray.from_arrays(np.zeros(n, np.int32), pa.array(["x" * 2**20]))  # one of a mebibyte, n times
+    table = pa.table({"a": texts, "b": np.arange(n)})
+    pyarrow.parquet.write_table(table, tmp_path / "shared.parquet", compression="zstd", store_schema=False)
+    zeros = pa.array(np.zeros(2**20))
+    table = pa.table({f"z{i}": zeros for i in range(200)})
+    pyarrow.feather.write_feather(table, tmp_path / "zeros.feather", compression="zstd", chunksize=2**20)
+    for name in ("shared.parquet", "zeros.feather"):
+        assert (tmp_path / name).stat().st_size < 2**20
+        assert "must fit in memory" in refused(tmp_path / name, label=None)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_cells_that_take_no_room_are_limited_by_the_file(tmp_path, suffix):
+    table = pa.table({"a": pa.nulls(2**25)})
+    if suffix == ".parquet":
+        pyarrow.parquet.write_table(table, tmp_path / f"a{suffix}")
+    else:
+        pyarrow.feather.write_feather(table, tmp_path / f"a{suffix}", chunksize=2**25)
+    assert refused(tmp_path / f"a{suffix}", label=None).endswith("got 33,554,432 cells. Train on a sample of its rows.")
 
 
 def test_two_columns_of_one_name_and_odd_ones_are_refused(tmp_path):
