@@ -148,9 +148,10 @@ def _choice(name: str, texts: Cells, train: Int[np.ndarray, " training_row"], *,
 def in_order(text: str) -> tuple[bool, float, str]:
     """Numbers by their size, before other texts."""
     try:
-        return (False, float(text), text)
+        number = float(text)
     except ValueError:
-        return (True, 0.0, text)
+        number = math.nan
+    return (True, 0.0, text) if math.isnan(number) else (False, number, text)
 
 
 def _with_others(texts: Cells, categories: Sequence[str]) -> Cells:
