@@ -262,3 +262,9 @@ def test_the_order_of_categories_does_not_depend_on_how_they_come():
     given = ("nan", "1", "a", "-NaN", "inf", "10", "")
     orders = {(*sorted(some, key=in_order),) for some in itertools.permutations(given)}
     assert orders == {("1", "10", "inf", "", "-NaN", "a", "nan")}
+
+
+def test_a_text_that_is_no_name_is_left_out():
+    cells = texts(["a", "b" * 1000, "c"] * 20)
+    assert isinstance(fit_column("x", cells, np.arange(60)), Column)
+    assert fit_column("x", texts(["a", "b" * 1001, None] * 20), np.arange(60)) == "a text of over 1,000 characters"

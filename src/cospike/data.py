@@ -6,6 +6,7 @@ split is a draw of its own. Everywhere else what has to be held out is drawn by 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from cospike._arrays import MAX_UNNAMED, default_names, name_rows, to_array, to_labels
+from cospike._arrays import MAX_UNNAMED, check_names, default_names, name_rows, to_array, to_labels
 from cospike._errors import InputError
 from cospike._text import to_text
 from cospike.choices import DATASETS, expand, is_file_of_data, is_folder, is_table, unknown_data
@@ -260,8 +261,9 @@ def _check_labels(labels: Sequence[np.ndarray], class_names: Iterable[object] | 
         got = type(class_names).__name__
         raise _refusal("class_names", "names of the classes, in a list", got, "Name each class once.")
     names = tuple(map(str, class_names))
+    check_names(names, "class_names", "from_arrays")
     if len(set(names)) < len(names):
-        got = f"{max(names, key=names.count)!r} more than once"
+        got = f"{Counter(names).most_common(1)[0][0]!r} more than once"
         raise _refusal("class_names", "distinct", got, "Name each class once.")
     if (highest := int(everywhere.max())) >= len(names):
         fix = "Number the classes from 0, as numpy.unique(labels, return_inverse=True) does, and name each of them."
