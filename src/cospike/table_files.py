@@ -61,7 +61,7 @@ def _read_text(path: Path) -> Frame:
     if (size := path.stat().st_size) > _MAX_BYTES:
         raise _too_large(path, f"{size / 2**30:.0f} GB")
     dialect = read_dialect(path)
-    check_lines(path, dialect)
+    _check_cells(path, check_lines(path, dialect) * len(dialect.names), size)
     with _readable(path), open_file(path, MAX_BINARY) as file:
         return pandas.read_csv(
             file,
