@@ -153,6 +153,19 @@ def test_a_folder_that_cannot_be_made_is_named(trained, tmp_path):
         export_onnx(trained.run, out=tmp_path / "file" / "onnx")
 
 
+def test_nothing_is_written_or_removed_where_a_link_leads(trained, tmp_path):
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    shutil.copytree(trained.run, run, ignore=lambda *_: ["onnx"])
+    elsewhere.mkdir()
+    (elsewhere / "encoder.onnx").write_text("of someone")
+    (run / "onnx").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="must be a place of its own, got a link to"):
+        export_onnx(run)
+    with pytest.raises(InputError, match="must be a place of its own, got a link to"):
+        run_folders.open_run(run, runs.read_config(run), overwrite=True)
+    assert [path.read_text() for path in elsewhere.iterdir()] == ["of someone"]
+
+
 def test_a_run_that_replaces_another_takes_its_files_away(trained, tmp_path):
     run = tmp_path / "run"
     (run / "onnx").mkdir(parents=True)

@@ -27,6 +27,7 @@ from cospike import runs
 from cospike._errors import InputError
 from cospike._extras import need
 from cospike._files import write_atomic
+from cospike._reading import refuse_links
 from cospike._version import __version__
 from cospike.codes import ACTIVE_THRESHOLD
 from cospike.generation import draw_codes
@@ -75,6 +76,8 @@ def export_onnx(run: str | Path, *, out: str | Path | None = None) -> OnnxExport
     """
     need("onnx", ("onnx", "onnxscript", "onnxruntime"), of="export_onnx")
     run = Path(run)
+    if out is None:
+        refuse_links(run / "onnx")
     model = runs.load(run).cpu()
     x, z = _rows(model, run), draw_codes(model, max(_BATCHES))
     files, differences = {}, []

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from cospike._errors import InputError, did_you_mean
 from cospike._extras import need
+from cospike._reading import refuse_links
 from cospike.metrics import Measurement
 
 FOLDER = "tensorboard"
@@ -77,6 +78,7 @@ def check_logger(logger: object, run: Path | None) -> None:
         if run is None:
             raise InputError("'logger' of fit must have a folder to write in, got 'tensorboard' without 'out'.")
         need("tensorboard", ("tensorboard",), of="The logger 'tensorboard'")
+        refuse_links(run / FOLDER)
     elif logger is not None and not isinstance(logger, Logger):
         raise InputError(
             "'logger' of fit must be 'tensorboard' or have log_hyperparams and log_metrics, got "
@@ -85,7 +87,12 @@ def check_logger(logger: object, run: Path | None) -> None:
 
 
 def log_measures(run: Path, measures: Mapping[str, Measurement]) -> None:
-    """Write the measures of a finished run to its TensorBoard, as ``measures/NAME``."""
+    """Write the measures of a finished run to its TensorBoard, as ``measures/NAME``.
+
+    Raises:
+        InputError: if its folder is a link, and the files would lie elsewhere.
+    """
+    refuse_links(run / FOLDER)
     logger = _tensorboard(run, first_step=None)
     logger.log_metrics({f"measures/{name}": one.value for name, one in measures.items()}, step=0)
     logger.finalize("success")
