@@ -37,6 +37,12 @@ def test_an_archive_is_what_from_arrays_makes_of_its_arrays(tmp_path, rows, labe
     assert same(data, from_arrays(X, Y))
 
 
+@pytest.mark.parametrize("file", ["...npz", "....npz", "..x.npz"])
+def test_a_name_is_no_way_up(tmp_path, file):
+    np.savez(tmp_path / file, x=X, y=Y)
+    assert load_dataset(tmp_path / file).name == ("..x" if "x" in file else "data")
+
+
 def test_splits_of_a_file_are_kept(tmp_path):
     part = X[:10], Y[:10]
     np.savez(

@@ -120,6 +120,7 @@ def load_dataset(
     path = expand(name_or_folder) if isinstance(name_or_folder, str | Path) else None
     if path is not None and name_or_folder not in DATASETS and (is_file_of_data(path) or is_folder(path)):
         name = to_text(path.resolve().name if is_folder(path) else path.stem)
+        name = name if name.strip(".") else "data"  # it is that of a folder too: .. would be a way up
         if is_table(path) and image_size is None:
             return from_table(path, label=label, name=name, seed=seed)
         (x, y), names, validation, test = read_parts(path, label=label, image_size=image_size)
