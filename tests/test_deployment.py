@@ -153,6 +153,16 @@ def test_a_folder_that_cannot_be_made_is_named(trained, tmp_path):
         export_onnx(trained.run, out=tmp_path / "file" / "onnx")
 
 
+def test_kept_samples_that_are_none_are_refused_in_one_line(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    index = np.arange(3)
+    for arrays in ({}, {"index": index, "x": np.array(["a"] * 3)}, {"index": index, "x": np.zeros((3, 2))}):
+        runs.save_arrays(run, "previews.npz", arrays)
+        with pytest.raises(InputError, match=r"previews\.npz (lacks|must have) '(x|index)'"):
+            export_onnx(run)
+
+
 def test_nothing_is_written_or_removed_where_a_link_leads(trained, tmp_path):
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     shutil.copytree(trained.run, run, ignore=lambda *_: ["onnx"])

@@ -31,6 +31,7 @@ from cospike._reading import refuse_links
 from cospike._version import __version__
 from cospike.codes import ACTIVE_THRESHOLD
 from cospike.generation import draw_codes
+from cospike.held_out import read_previews
 from cospike.model import SparseVAE
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _rows(model: SparseVAE, run: Path) -> Float[Tensor, "sample *event"]:
     noise = draw((max(_BATCHES), *model.shape), generator=generator)
     if not (run / "previews.npz").is_file():
         return noise
-    kept = torch.as_tensor(runs.read_arrays(run, "previews.npz")["x"], dtype=torch.float32)
+    kept = torch.as_tensor(read_previews(run, model.shape)["x"], dtype=torch.float32)
     return torch.cat([kept, noise])[: max(_BATCHES)]
 
 
