@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -33,6 +35,12 @@ def test_an_archive_is_what_from_arrays_makes_of_its_arrays(tmp_path, rows, labe
     data = load_dataset(tmp_path / "mine.npz")
     assert data.name == "mine"
     assert same(data, from_arrays(X, Y))
+
+
+@pytest.mark.parametrize("file", ["...npz", "....npz", "..x.npz"])
+def test_a_name_is_no_way_up(tmp_path, file):
+    np.savez(tmp_path / file, x=X, y=Y)
+    assert load_dataset(tmp_path / file).name == ("..x" if "x" in file else "data")
 
 
 def test_splits_of_a_file_are_kept(tmp_path):
@@ -92,6 +100,16 @@ def archive(content, name="x.npy"):
     return buffer.getvalue()
 
 
+def bomb(method, size, said):
+    """An archive of ``size`` zeros whose directory says that there are ``said``, packed by any method."""
+    buffer = io.BytesIO()
+    content = head((said // 8,)) + bytes(size)
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        file.writestr("x.npy", content)
+    whole, n_head = buffer.getvalue(), len(content) - size
+    return whole.replace(struct.pack("<I", n_head + size), struct.pack("<I", n_head + said))
+
+
 def head(shape):
     """The head of an array with nothing behind it."""
     buffer = io.BytesIO()
@@ -115,6 +133,8 @@ def pickled():
         (archive(head((10**30, 10**30))), "must fit in memory"),
         (archive(head((100, 100))), "must be whole and hold plain arrays of NumPy"),
         (pickled(), "objects, which need pickle, are refused"),
+        (bomb(zipfile.ZIP_BZIP2, 2**20, 80), "must be whole and hold plain arrays of NumPy"),
+        (bomb(zipfile.ZIP_LZMA, 2**20, 80), "must be whole and hold plain arrays of NumPy"),
     ],
 )
 def test_a_bad_archive_is_refused_in_one_line(tmp_path, content, message):
@@ -141,6 +161,26 @@ def test_arrays_that_do_not_fit_are_refused_in_one_line(tmp_path, arrays, label,
     with pytest.raises(InputError, match=message) as caught:
         load_dataset_of(tmp_path, label=label, **arrays)
     assert "\n" not in str(caught.value)
+
+
+def test_an_archive_holds_no_more_than_its_size_accounts_for(tmp_path, monkeypatch):
+    (tmp_path / "a.npz").write_bytes(bomb(zipfile.ZIP_DEFLATED, 2**20, 2**20))
+    with pytest.raises(InputError, match=r"must be an array \[sample, …\], got shape"):  # read, but a vector
+        load_dataset(tmp_path / "a.npz")
+    monkeypatch.setattr(array_files, "_ALWAYS_FINE", 2**16)
+    with pytest.raises(InputError, match=r"must have at most 256 times its size, got \d+ times"):
+        load_dataset(tmp_path / "a.npz")
+
+
+def test_what_is_packed_otherwise_is_not_unpacked(tmp_path):
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):  # Python takes their whole stream, whatever the directory says
+        (tmp_path / "a.npz").write_bytes(bomb(method, 2**26, 80))
+        tracemalloc.start()
+        with pytest.raises(InputError):
+            load_dataset(tmp_path / "a.npz")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2**22
 
 
 def test_an_array_on_disk_is_refused_before_it_is_read(tmp_path, monkeypatch):

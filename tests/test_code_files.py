@@ -98,6 +98,15 @@ def test_labels_have_the_names_of_the_data_and_none_where_they_are_unknown(train
     assert [row[2] for row in rows] == ["", *(names[label] for label in y[1:])]
 
 
+def test_a_class_is_no_formula_in_a_spreadsheet(trained, monkeypatch, tmp_path):
+    split = Split(trained.data.test.x[:3], trained.data.test.y[:3] * 0)
+    data = cs.Dataset("letters", split, split, split, ("=HYPERLINK(0)",))
+    monkeypatch.setattr(code_files, "load_dataset", lambda name, seed: data)
+    write_codes(trained.run, "digits", tmp_path / "codes.csv", split="train")
+    _, rows = read_csv(tmp_path / "codes.csv")
+    assert [row[2] for row in rows] == ["'=HYPERLINK(0)"] * 3
+
+
 def test_another_split_of_the_same_data_is_remarked_on(trained, tmp_path):
     remark = write_codes(trained.run, "digits", tmp_path / "codes.csv", split="test", split_seed=3)
     assert "its test rows may have been trained on" in remark

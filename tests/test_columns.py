@@ -1,5 +1,6 @@
 """Columns: what they are, against scikit-learn's transformers, and back into their own units."""
 
+import itertools
 import json
 import warnings
 
@@ -24,6 +25,7 @@ from cospike.columns import (
     decode_columns,
     encode_columns,
     fit_column,
+    in_order,
 )
 
 RNG = np.random.default_rng(0)
@@ -254,3 +256,15 @@ def test_whatever_numbers_there_are_rows_are_finite_and_come_back(values):
             if column.kind == "gaussian":
                 assert np.array_equal(np.isnan(back), np.isnan(cells))
                 np.testing.assert_allclose(back, cells, rtol=1e-5, atol=1e-5 * (column.scale + abs(column.loc)))
+
+
+def test_the_order_of_categories_does_not_depend_on_how_they_come():
+    given = ("nan", "1", "a", "-NaN", "inf", "10", "")
+    orders = {(*sorted(some, key=in_order),) for some in itertools.permutations(given)}
+    assert orders == {("1", "10", "inf", "", "-NaN", "a", "nan")}
+
+
+def test_a_text_that_is_no_name_is_left_out():
+    cells = texts(["a", "b" * 1000, "c"] * 20)
+    assert isinstance(fit_column("x", cells, np.arange(60)), Column)
+    assert fit_column("x", texts(["a", "b" * 1001, None] * 20), np.arange(60)) == "a text of over 1,000 characters"

@@ -319,6 +319,12 @@ def test_rare_classes_are_not_kept_from_the_splits():
         ),
         ({"y": np.arange(10) * 10**9}, "'y' of from_arrays must be below 10 where .*, got 9000000000. .*numpy.unique"),
         ({"class_names": ["a", "b", "a"]}, "'class_names' of from_arrays must be distinct, got 'a' more than once"),
+        (
+            {"class_names": ["a", "b", "c" * 1001]},
+            "names of up to 1,000 characters, got 'cccccccccccccccccccc' and 981",
+        ),
+        ({"class_names": ["a", "b", "\udc80"]}, r"must be texts, got '\\udc80', which has half a character. Rename it"),
+        ({"class_names": range(2**17 + 1)}, "must be at most 131,072 names, got 131,073. Join classes"),
         ({"class_names": np.array([3, 7])}, "in -1 … 1 .*, got 0 … 2"),
         ({"validation": float("nan")}, "'validation' of from_arrays must be a share .* got nan of 10 rows"),
         ({"test": float("inf")}, "'test' of from_arrays must be a share .* got inf of 10 rows"),

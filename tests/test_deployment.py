@@ -153,6 +153,29 @@ def test_a_folder_that_cannot_be_made_is_named(trained, tmp_path):
         export_onnx(trained.run, out=tmp_path / "file" / "onnx")
 
 
+def test_kept_samples_that_are_none_are_refused_in_one_line(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    index = np.arange(3)
+    for arrays in ({}, {"index": index, "x": np.array(["a"] * 3)}, {"index": index, "x": np.zeros((3, 2))}):
+        runs.save_arrays(run, "previews.npz", arrays)
+        with pytest.raises(InputError, match=r"previews\.npz (lacks|must have) '(x|index)'"):
+            export_onnx(run)
+
+
+def test_nothing_is_written_or_removed_where_a_link_leads(trained, tmp_path):
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    shutil.copytree(trained.run, run, ignore=lambda *_: ["onnx"])
+    elsewhere.mkdir()
+    (elsewhere / "encoder.onnx").write_text("of someone")
+    (run / "onnx").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="must be a place of its own, got a link to"):
+        export_onnx(run)
+    with pytest.raises(InputError, match="must be a place of its own, got a link to"):
+        run_folders.open_run(run, runs.read_config(run), overwrite=True)
+    assert [path.read_text() for path in elsewhere.iterdir()] == ["of someone"]
+
+
 def test_a_run_that_replaces_another_takes_its_files_away(trained, tmp_path):
     run = tmp_path / "run"
     (run / "onnx").mkdir(parents=True)

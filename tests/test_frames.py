@@ -4,6 +4,7 @@ import builtins
 import os
 import re
 import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from cospike import table_files
+from cospike import _ceiling, table_files
 from cospike._errors import InputError, TrainingWarning
 from cospike.data import from_table, load_dataset
 from cospike.entry import main
@@ -158,6 +159,11 @@ def test_what_is_left_out_is_said_in_one_line():
         (b"a,b,species\n1,2,x\n1,", "the 3 cells of its first line, got 2 in row 2"),
         (b"5.1,3.5,species\n4,3,x\n", r"must hold the names of the columns, got 5.1, 3.5"),
         (b"a,a,species\n1,2,x\n", "must have different names, got 'a' twice"),
+        (b"N" * 1001 + b",b,species\n1,2,x\n", "names of up to 1,000 characters, got 'N{20}' and 981 more"),
+        (b"," * (2**17 + 1) + b"\n1\n", "must be a table as text, got: a row of over 131,072 cells"),
+        (b"a,b\n" + b"1,2\n" * 9 + b"," * 2**17, "must be a table as text, got: a row of over 131,072 cells"),
+        (b"a,b,species\n1," + b"2" * (2**17 + 1) + b",x\n", "must be a table as text, got: field larger than"),
+        (b"a,species\n" + b"1,x\n2,x\n" * 9 + b"1," + b"y" * 1001, "got 'y{20}' and 981 more"),
         (b"a;b\nx,\xff\xfe;1\n", "must be text in UTF-8"),
         ("a,b,species\n1,2,x\n".encode("utf-16"), "must be text in UTF-8"),
         (b"a,b,species\n1,2,x\n3,4,y\n", "must have at least three rows"),
@@ -178,6 +184,23 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, content, message):
     (tmp_path / "data.csv").write_bytes(content)
     text = refused(tmp_path / "data.csv")
     assert re.search(message, text), text
+
+
+def test_a_line_of_a_hundred_thousand_characters_is_read_and_one_of_gigabytes_is_not(tmp_path):
+    n = 20_000
+    names = [f"gene {i}" for i in range(n)]
+    rows = [",".join(names), ",".join(["1.5"] * n), ",".join(["2"] * n)]
+    (tmp_path / "wide.csv").write_text("\n".join(rows), encoding="utf-8")
+    assert table_files.column_names(tmp_path / "wide.csv") == (*names,)
+    assert table_files.read_file(tmp_path / "wide.csv").shape == (2, n)
+    with (tmp_path / "holes.csv").open("wb") as file:
+        file.truncate(2**30)
+    tracemalloc.start()
+    text = refused(tmp_path / "holes.csv")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "got: a line of over 16,777,216 characters" in text
+    assert peak < 2**27
 
 
 def test_semicolons_decimal_commas_and_a_byte_order_mark_are_read(tmp_path):
@@ -236,8 +259,35 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_read(tmp_path, suff
     path = tmp_path / f"a{suffix}"
     WRITERS[suffix](a_frame(), path)
     monkeypatch.setattr(table_files, "_MAX_CELLS", 100)
+    assert "must fit in memory, got 300 cells" in refused(path)
     monkeypatch.setattr(table_files, "_MAX_BYTES", 100)
     assert "must fit in memory" in refused(path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the limit")
+def test_kilobytes_that_decode_to_more_than_they_account_for_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(_ceiling, "_ALWAYS", 2**28)
+    n = 2000
+    texts = pa.DictionaryArray.from_arrays(np.zeros(n, np.int32), pa.array(["x" * 2**20]))  # one of a mebibyte, n times
+    table = pa.table({"a": texts, "b": np.arange(n)})
+    pyarrow.parquet.write_table(table, tmp_path / "shared.parquet", compression="zstd", store_schema=False)
+    zeros = pa.array(np.zeros(2**20))
+    table = pa.table({f"z{i}": zeros for i in range(200)})
+    pyarrow.feather.write_feather(table, tmp_path / "zeros.feather", compression="zstd", chunksize=2**20)
+    for name in ("shared.parquet", "zeros.feather"):
+        assert (tmp_path / name).stat().st_size < 2**20
+        assert "must fit in memory" in refused(tmp_path / name, label=None)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+def test_cells_that_take_no_room_are_limited_by_the_file(tmp_path, suffix):
+    table = pa.table({"a": pa.nulls(2**25)})
+    if suffix == ".parquet":
+        pyarrow.parquet.write_table(table, tmp_path / f"a{suffix}")
+    else:
+        pyarrow.feather.write_feather(table, tmp_path / f"a{suffix}", chunksize=2**25)
+    assert refused(tmp_path / f"a{suffix}", label=None).endswith("got 33,554,432 cells. Train on a sample of its rows.")
 
 
 def test_two_columns_of_one_name_and_odd_ones_are_refused(tmp_path):

@@ -287,7 +287,18 @@ def test_a_config_of_another_schema_is_refused_though_its_hash_is_right(measured
 
 
 @pytest.mark.parametrize(
-    "address", ["hf://digits", "hf:/a/b", "hf://a/b/c", "hf://a/../b", "hf://", "hf://a/b@", "hf://-a/b"]
+    "address",
+    [
+        "hf://digits",
+        "hf:/a/b",
+        "hf://a/b/c",
+        "hf://a/../b",
+        "hf://",
+        "hf://a/b@",
+        "hf://-a/b",
+        "hf://a/b@../../c",
+        "hf://a/b@/c",
+    ],
 )
 def test_what_is_no_address_is_refused(store, address):
     with pytest.raises(InputError, match="folder or hf://user/name, got"):
@@ -335,6 +346,17 @@ def test_a_card_that_the_hub_does_not_take_is_explained_in_one_line(measured, st
 def test_what_is_no_repository_is_refused(measured, repo_id):
     with pytest.raises(InputError, match="must be user/name"):
         cs.push_to_hub(measured, repo_id)
+
+
+def test_what_lies_elsewhere_is_not_shared(measured, store, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(measured, run)
+    (tmp_path / "key").write_text("secret")
+    (run / "report.html").unlink()
+    (run / "report.html").symlink_to(tmp_path / "key")
+    with pytest.raises(InputError, match=r"report\.html must be a place of its own, got a link to .*key\."):
+        cs.push_to_hub(run, "someone/digits")
+    assert not store.repos
 
 
 def test_an_unfinished_or_damaged_run_is_not_shared(measured, store):

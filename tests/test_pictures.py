@@ -3,6 +3,8 @@
 import json
 import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -188,6 +190,58 @@ def test_a_picture_of_too_many_pixels_is_left_out_before_it_is_decoded(tmp_path,
     monkeypatch.setattr("cospike.pictures._MAX_PIXELS", 64)
     with pytest.warns(TrainingWarning, match=r"as unreadable pictures: a/large\.png\."):
         assert len(read_pictures(tmp_path).x) == 1
+
+
+DEEP = {  # how much is covered, of 1, at each place; and what is saved
+    "LA.png": lambda grey, cover: Image.merge("LA", [grey, cover]),
+    "RGBA.png": lambda grey, cover: Image.merge("RGBA", [grey, grey, grey, cover]),
+    "I;16.png": lambda grey, _: Image.fromarray(np.asarray(grey).astype(np.uint16) * 257),
+    "F.tif": lambda grey, _: Image.fromarray(np.asarray(grey) / np.float32(255)),
+    "1.png": lambda grey, _: grey.point(lambda level: 255 * (level > 127)).convert("1"),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_what_is_scaled_first_is_what_would_be_laid_on_paper_first(tmp_path, name):
+    ramp = np.add.outer(np.arange(96), 2 * np.arange(96)).astype(np.float32)
+    grey, cover = (Image.fromarray((255 * part / part.max()).astype(np.uint8)) for part in (ramp, ramp[::-1]))
+    picture = DEEP[name](grey, cover)
+    save(tmp_path / "a" / name, picture)
+    levels = np.asarray(picture.convert("L") if name == "1.png" else grey, dtype=np.float32)
+    if "A" in picture.getbands():
+        share = np.asarray(cover, dtype=np.float32) / 255
+        levels = levels * share + 255 * (1 - share)
+    paper = Image.fromarray(np.rint(levels).astype(np.uint8))
+    expected = np.asarray(paper.resize((24, 24), Image.Resampling.BICUBIC)).astype(float)
+    tolerance = 2 if "A" in picture.getbands() else 1  # what is covered is rounded on its way
+    np.testing.assert_allclose(only(tmp_path, size=(24,))[..., 0].astype(float), expected, atol=tolerance)
+
+
+def test_levels_that_are_no_numbers_or_too_high_are_left_out(tmp_path):
+    save(tmp_path / "a" / "good.png", Image.new("L", (8, 8)))
+    for name, level in {"nan": np.nan, "high": 1.5, "low": -0.1, "infinite": np.inf}.items():
+        levels = np.zeros((8, 8), np.float32)
+        levels[4, 4] = level
+        save(tmp_path / "a" / f"{name}.tif", Image.fromarray(levels))
+    with pytest.warns(TrainingWarning, match=r"as unreadable pictures: .* and 1 more"):
+        assert len(read_pictures(tmp_path).x) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is counted in other units")
+def test_a_picture_of_many_pixels_takes_a_few_bytes_for_each(tmp_path):
+    side = 6000
+    save(tmp_path / "large" / "a" / "x.png", Image.fromarray(np.zeros((side, side), np.uint16)))
+    save(tmp_path / "small" / "a" / "x.png", Image.fromarray(np.zeros((8, 8), np.uint16)))
+    code = (
+        "import resource, sys; from pathlib import Path; from cospike.pictures import read_pictures\n"
+        "for folder in ('small', 'large'):\n"
+        "    read_pictures(Path(sys.argv[1], folder))\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    small, large = map(int, done.stdout.split())
+    assert 1024 * (large - small) < 14 * side**2
 
 
 def test_no_other_program_is_run(tmp_path, monkeypatch):

@@ -87,6 +87,18 @@ def test_pictures_of_any_values_are_as_bright_as_the_data(tmp_path):
     np.testing.assert_allclose(shown, np.moveaxis((drawn - low) / (high - low), 0, -1), atol=0.011)
 
 
+def test_kept_samples_that_are_none_are_refused_in_one_line(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 1, 6, 6)).astype(np.float32)
+    model = cs.SparseVAE((1, 6, 6), 5, hidden=(6,), likelihood="gaussian")
+    run = tmp_path / "run"
+    cs.fit(model, cs.from_arrays(x, np.arange(60) % 2), epochs=1, out=run, accelerator="cpu")
+    index = np.arange(3)
+    for arrays in ({"index": index}, {"index": index, "x": np.array(["a"] * 3)}, {"index": index, "x": x[:3, 0]}):
+        runs.save_arrays(run, "previews.npz", arrays)
+        with pytest.raises(InputError, match=r"previews\.npz (lacks|must have) 'x'"):
+            write_samples(run)
+
+
 def test_settings_are_read_as_they_are_written():
     assert parse_settings(["12=-2:2:9"]) == {12: tuple(np.linspace(-2, 2, 9))}
     assert parse_settings(["3=1,2.5,-1e-1", "0=0"]) == {3: (1.0, 2.5, -0.1), 0: (0.0,)}

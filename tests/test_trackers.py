@@ -120,6 +120,20 @@ def test_what_is_no_logger_is_refused_before_anything_is_written(digits, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_events_are_not_written_nor_removed_where_a_link_leads(digits, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "events.out.tfevents.1").write_text("of someone")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "tensorboard").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="must be a place of its own, got a link to"):
+        fit(SparseVAE(digits.shape, 4), digits, epochs=1, out=run, logger="tensorboard", overwrite=True)
+    with pytest.raises(InputError, match="must be a place of its own"):
+        log_measures("tensorboard", run, {"older": Measurement(1.0, "nats", "lower", "how")})
+    assert [path.read_text() for path in elsewhere.iterdir()] == ["of someone"]
+
+
 def test_a_missing_extra_is_named_in_one_line(digits, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(InputError, match=r"^The logger 'tensorboard' needs tensorboard, .*'cospike\[tensorboard\]'\.$"):

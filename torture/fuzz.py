@@ -95,11 +95,11 @@ def targets(run: Path) -> dict[str, Target]:
     from cospike.cli import app
     from cospike.evaluation import read_metrics
     from cospike.evidence import directions_of_latents, names_of_latents, read_interventions
+    from cospike.held_out import read_previews
     from cospike.idx import read_idx
     from cospike.model import SparseVAE
     from cospike.option_files import use_options
     from cospike.references import read_references
-    from cospike.report_figures import _read_previews
     from cospike.run_state import unpack
     from cospike.table_files import column_names, read_file
 
@@ -142,7 +142,7 @@ def targets(run: Path) -> dict[str, Target]:
         "state": Target("state.safetensors", state, tensors),
         "references": Target("references.safetensors", lambda path: read_references(path.parent, (6,), 3), tensors),
         "codes": Target("codes.npz", of_run(runs.read_codes), archive),
-        "previews": Target("previews.npz", lambda path: _read_previews(path.parent, (6,), len(codes)), archive),
+        "previews": Target("previews.npz", lambda path: read_previews(path.parent, (6,), len(codes)), archive),
         "attributes": Target("attributes.npz", attributes, archive),
         "history": Target("history.jsonl", of_run(runs.read_history), mutators.mutate_lines),
         "metrics": Target("metrics.json", of_run(read_metrics), mutators.mutate_json),

@@ -13,7 +13,7 @@ import numpy as np
 from cospike._errors import InputError
 from cospike._files import parse_head
 from cospike._reading import ANY_SIZE, open_file
-from cospike._types import UNLABELLED, Labels
+from cospike._types import MAX_CLASSES, MAX_NAME, UNLABELLED, Labels
 
 MAX_UNNAMED = 10_000
 """Classes named after their indices: a larger label is most likely no class index."""
@@ -139,6 +139,23 @@ def default_names(labels: Labels, argument: str, of: str, *, limit: int = MAX_UN
             "classes from 0, as numpy.unique(labels, return_inverse=True) does, and name each of them."
         )
     return tuple(map(str, range(highest + 1)))
+
+
+def check_names(names: Sequence[str], argument: str, of: str) -> None:
+    """Refuse names of classes with which a run would be trained, and could not be read again.
+
+    Raises:
+        InputError: if there are too many, or one is too long, or no text that a file can hold.
+    """
+    must = f"'{argument}' of {of} must be"
+    if len(names) > MAX_CLASSES:
+        raise InputError(f"{must} at most {MAX_CLASSES:,} names, got {len(names):,}. Join classes.")
+    for name in names:
+        if len(name) > MAX_NAME:
+            got = f"{name[:20]!r} and {len(name) - 20:,} more"
+            raise InputError(f"{must} names of up to {MAX_NAME:,} characters, got {got}. Rename it.")
+        if any("\ud800" <= mark <= "\udfff" for mark in name):
+            raise InputError(f"{must} texts, got {name!a}, which has half a character. Rename it.")
 
 
 def name_rows(rows: Sequence[int] | np.ndarray) -> str:

@@ -20,6 +20,11 @@ from cospike.choices import expand, is_file, no_file
 from cospike.columns import in_order
 
 _MAX_BYTES = 2**33  # of all arrays together
+_MAX_RATIO, _ALWAYS_FINE = 256, 2**28  # bytes of arrays for one of an archive; whatever the ratio
+_METHODS = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # all that NumPy writes; others are unpacked whole, whatever they say
 _SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
     ("val", "valid", "validation"), "validation"
 )
@@ -83,7 +88,7 @@ def _read_npz(path: Path, label: str | None) -> tuple[dict[str, np.ndarray], dic
         for name, place in places.items():
             if place[1]:
                 wanted.setdefault(place, members[name])
-        _check_bytes(path, archive, wanted.values())
+        _check_bytes(path, archive, wanted.values(), path.stat().st_size)
         arrays = {place: parse_array(archive.read(member)) for place, member in wanted.items()}
     x, y = ({split: array for (split, role), array in arrays.items() if role == one} for one in "xy")
     if "train" not in x:
@@ -104,15 +109,22 @@ def _place(name: str) -> tuple[str, str]:
     return split, "x" if rest[0] in _ROWS else "y" if rest[0] in _LABELS else ""
 
 
-def _check_bytes(path: Path, archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> None:
+def _check_bytes(path: Path, archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], size: int) -> None:
     """Refuse what would not fit in memory, from the heads of the arrays: a small archive may unpack to a large one."""
     total = 0
     for member in members:
+        if member.compress_type not in _METHODS:
+            raise ValueError("it is not packed as NumPy packs")
         with archive.open(member) as file:
             total += max(member.file_size, parse_head(file.read(MAX_HEAD)).n_bytes)
     if total > _MAX_BYTES:
         raise InputError(
             f"The arrays of {path} must fit in memory, got {total / 2**30:.0f} GB. Keep a part of the rows."
+        )
+    if total > max(_ALWAYS_FINE, _MAX_RATIO * size):
+        raise InputError(
+            f"The arrays of {path} must have at most {_MAX_RATIO} times its size, got {total // size:,} times. "
+            "numpy.savez writes them as they are; where does the file come from?"
         )
 
 

@@ -1,8 +1,9 @@
 """`write_codes()`: the codes of data that a run was not trained on, or was, as a table or as arrays, part by part.
 
 A table (.parquet, .csv) has a row a sample: ``id``, the row in the data; ``split``, where the data have splits;
-``label``, the name of its class, empty where it is not known; and ``latent_0`` …, exactly 0 where a latent is off. An
-.npz holds the arrays of `Codes`, with the doubt that a table leaves out: ``Codes.from_arrays(dict(np.load(path)))``.
+``label``, the name of its class, empty where it is not known; and ``latent_0`` …, exactly 0 where a latent is off. In
+a .csv, a name that a spreadsheet would take for a formula has an apostrophe before it. An .npz holds the arrays of
+`Codes`, with the doubt that a table leaves out: ``Codes.from_arrays(dict(np.load(path)))``.
 """
 
 import csv
@@ -20,6 +21,7 @@ from cospike._arrays import map_array
 from cospike._errors import InputError, did_you_mean
 from cospike._extras import need
 from cospike._files import format_arrays, replacing, write_atomic
+from cospike._text import cell
 from cospike._types import UNLABELLED
 from cospike.choices import check_data, is_table
 from cospike.codes import Codes
@@ -197,7 +199,7 @@ class _CsvWriter:
     def write(self, source: _Source, first: int, codes: Codes) -> None:
         values = codes.values().astype(np.float32).astype(str)
         for row, (label, cells) in enumerate(zip(_labels(codes), values, strict=True), start=first):
-            self._lines.writerow([row, *[source.split] * self._has_splits, label, *cells])
+            self._lines.writerow([row, *[source.split] * self._has_splits, cell(label or ""), *cells])
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cospike._errors import InputError
+from cospike._types import MAX_NAME
 
 MAX_CATEGORIES = 50
 """Categories of a column; of more, the rarest become one, `OTHER`."""
@@ -85,6 +86,8 @@ def fit_column(name: str, cells: Cells, train: Int[np.ndarray, " training_row"])
             f"The column {name!r} must hold finite numbers of at most {_LARGEST:g}, got {got}. "
             "Leave the cell empty, or scale the column."
         )
+    if texts is not None and max(map(len, distinct)) > MAX_NAME:
+        return f"a text of over {MAX_NAME:,} characters"
     if len(distinct) == 1:
         return _of_one_value(name, cells, present, train) if missing else "the same in every row"
     if reason := _identifies(cells, present, distinct):
@@ -148,9 +151,10 @@ def _choice(name: str, texts: Cells, train: Int[np.ndarray, " training_row"], *,
 def in_order(text: str) -> tuple[bool, float, str]:
     """Numbers by their size, before other texts."""
     try:
-        return (False, float(text), text)
+        number = float(text)
     except ValueError:
-        return (True, 0.0, text)
+        number = math.nan
+    return (True, 0.0, text) if math.isnan(number) else (False, number, text)
 
 
 def _with_others(texts: Cells, categories: Sequence[str]) -> Cells:

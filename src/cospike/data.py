@@ -6,6 +6,7 @@ split is a draw of its own. Everywhere else what has to be held out is drawn by 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from cospike._arrays import MAX_UNNAMED, default_names, name_rows, to_array, to_labels
+from cospike._arrays import MAX_UNNAMED, check_names, default_names, name_rows, to_array, to_labels
 from cospike._errors import InputError
 from cospike._text import to_text
 from cospike.choices import DATASETS, expand, is_file_of_data, is_folder, is_table, unknown_data
@@ -119,6 +120,7 @@ def load_dataset(
     path = expand(name_or_folder) if isinstance(name_or_folder, str | Path) else None
     if path is not None and name_or_folder not in DATASETS and (is_file_of_data(path) or is_folder(path)):
         name = to_text(path.resolve().name if is_folder(path) else path.stem)
+        name = name if name.strip(".") else "data"  # it is that of a folder too: .. would be a way up
         if is_table(path) and image_size is None:
             return from_table(path, label=label, name=name, seed=seed)
         (x, y), names, validation, test = read_parts(path, label=label, image_size=image_size)
@@ -260,8 +262,9 @@ def _check_labels(labels: Sequence[np.ndarray], class_names: Iterable[object] | 
         got = type(class_names).__name__
         raise _refusal("class_names", "names of the classes, in a list", got, "Name each class once.")
     names = tuple(map(str, class_names))
+    check_names(names, "class_names", "from_arrays")
     if len(set(names)) < len(names):
-        got = f"{max(names, key=names.count)!r} more than once"
+        got = f"{Counter(names).most_common(1)[0][0]!r} more than once"
         raise _refusal("class_names", "distinct", got, "Name each class once.")
     if (highest := int(everywhere.max())) >= len(names):
         fix = "Number the classes from 0, as numpy.unique(labels, return_inverse=True) does, and name each of them."

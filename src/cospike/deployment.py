@@ -26,10 +26,12 @@ from torch import Tensor, nn
 from cospike import runs
 from cospike._extras import need
 from cospike._files import write_atomic
+from cospike._reading import refuse_links
 from cospike._version import __version__
 from cospike.codes import ACTIVE_THRESHOLD
 from cospike.folders import made
 from cospike.generation import draw_codes
+from cospike.held_out import read_previews
 from cospike.model import SparseVAE
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ def export_onnx(run: str | Path, *, out: str | Path | None = None) -> OnnxExport
     """
     need("onnx", ("onnx", "onnxscript", "onnxruntime"), of="export_onnx")
     run = Path(run)
+    if out is None:
+        refuse_links(run / "onnx")
     model = runs.load(run).cpu()
     x, z = _rows(model, run), draw_codes(model, max(_BATCHES))
     files, differences = {}, []
@@ -187,7 +191,7 @@ def _rows(model: SparseVAE, run: Path) -> Float[Tensor, "sample *event"]:
     noise = draw((max(_BATCHES), *model.shape), generator=generator)
     if not (run / "previews.npz").is_file():
         return noise
-    kept = torch.as_tensor(runs.read_arrays(run, "previews.npz")["x"], dtype=torch.float32)
+    kept = torch.as_tensor(read_previews(run, model.shape)["x"], dtype=torch.float32)
     return torch.cat([kept, noise])[: max(_BATCHES)]
 
 

@@ -231,10 +231,10 @@ def _fit_columns(frame: Frame, train: np.ndarray, name: str) -> tuple[tuple[Colu
             columns.append(fitted)
             kept[title] = cells
     if left_out:
-        told = ", ".join(f"{title!r} ({reason})" for title, reason in left_out.items())
+        told = _some([f"{title!r} ({reason})" for title, reason in left_out.items()])
         _warn(f"Left out of {name}: {told}.")
     if many := [one.name for one in columns if OTHER in one.categories]:
-        told = ", ".join(map(repr, many))
+        told = _some(list(map(repr, many)))
         _warn(f"More than {MAX_CATEGORIES} categories in {told} of {name}: the rarest count as {OTHER!r}.")
     if not columns:
         raise InputError(f"{name} must have a column to learn from beside the classes, got none. Add one.")

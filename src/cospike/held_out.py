@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from cospike import runs
+from cospike._errors import InputError
 from cospike._files import write_atomic
 from cospike._types import UNLABELLED
 from cospike.attributes import attribute_kind, measure_attributes
@@ -34,6 +35,33 @@ def save_held_out(run: Path, data: Dataset, codes: Codes) -> None:
         write_atomic(run / "references.safetensors", references.to_bytes())
     rows = _preview_rows(codes)
     runs.save_arrays(run, "previews.npz", {"index": rows, "x": data.test.x[torch.from_numpy(rows)].numpy()})
+
+
+def read_previews(run: Path, shape: tuple[int, ...], n_samples: int | None = None) -> dict[str, np.ndarray]:
+    """The samples that a run keeps, as ``x``, and which rows of its test codes they are, as ``index``.
+
+    Args:
+        run: the folder.
+        shape: of a sample of its model.
+        n_samples: how many codes there are; default: not known.
+
+    Raises:
+        InputError: if the file is damaged, or does not fit model and codes.
+    """
+    arrays = runs.read_arrays(run, "previews.npz")
+    if lacking := {"index", "x"} - arrays.keys():
+        wrong = f"lacks '{min(lacking)}'"
+    elif (index := arrays["index"]).ndim != 1 or index.dtype.kind not in "iu":
+        wrong = f"must have rows of the codes in 'index', got {index.dtype} of shape {index.shape}"
+    elif n_samples is not None and len(index) and not 0 <= index.min() <= index.max() < n_samples:
+        wrong = f"must have an 'index' in 0 … {n_samples - 1}, got {index.min()} … {index.max()}"
+    elif (x := arrays["x"]).shape != (expected := (len(index), *shape)):
+        wrong = f"must have 'x' of shape {expected}, got {x.shape}"
+    elif x.dtype.kind not in "fiu" or not np.isfinite(x).all():
+        wrong = "must have finite numbers in 'x'"
+    else:
+        return arrays
+    raise InputError(f"{run / 'previews.npz'} {wrong}. Train again.")
 
 
 def attribute_measure(

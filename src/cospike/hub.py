@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from cospike import runs
 from cospike._errors import InputError
 from cospike._extras import need
-from cospike._reading import parse_json, read_file
+from cospike._reading import MAX_BINARY, parse_json, read_file, refuse_links
 from cospike._version import __version__
 from cospike.model import SparseVAE
 from cospike.model_card import format_card
@@ -35,7 +35,7 @@ _SHARED = tuple(
 )
 _NEEDED = ("config.json", "weights.safetensors")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_ADDRESS = re.compile(rf"hf://({_NAME.pattern})(?:@([\w./-]+))?")
+_ADDRESS = re.compile(rf"hf://({_NAME.pattern})(?:@(?!/|.*\.\.)([\w./-]+))?")  # no version has .., which is a way up
 
 
 class _Address(NamedTuple):
@@ -132,8 +132,9 @@ def push_to_hub(
 def _contents(run: Path, address: str, *, samples: bool, license: str | None) -> dict[str, bytes]:  # noqa: A002
     """All that is shared of a run, by name, with its manifest and its card."""
     runs.load(run)  # what cannot be loaded is not shared
+    refuse_links(*sorted({run / "onnx", *(run / name for name in _SHARED)}))  # nor what lies elsewhere, as keys do
     names = [name for name in reversed(_SHARED) if samples or name not in WITH_SAMPLES]
-    contents = {name: (run / name).read_bytes() for name in names if (run / name).is_file()}
+    contents = {name: read_file(run / name, MAX_BINARY) for name in names if (run / name).is_file()}
     if "codes.npz" not in contents:  # the weights of an interrupted training are there already
         raise InputError(f"No codes.npz in {run}. Was the run finished? `--resume` goes on with it.")
     text = {name: contents[name].decode() for name in ("metrics.json", "factors.csv") if name in contents}

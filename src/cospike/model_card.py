@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -12,6 +13,8 @@ from cospike.metrics import Measurement, parse_measurements
 
 _MAX_FACTORS = 30
 _ARROWS = {"higher": "↑", "lower": "↓", "neither": ""}
+_MARKS = r"\|[]*_<>`#~&!$"
+_NAME = re.compile(r"[\w.-]+")
 _FACTOR_COLUMNS = ("latent", "kind", "classes", "undecided", "usage", "lift", "effect")
 
 _LIMITS = """\
@@ -48,7 +51,8 @@ def format_card(
     parts = [
         f"---\n{_head(config, license)}---\n\n# {name.rpartition('/')[2]}\n",
         "A sparse variational autoencoder whose latents are exactly 0 or active, trained with cospike "
-        f"{config['cospike']}: objective `{config['objective']['name']}`, seed {config['training'].get('seed')}.\n",
+        f"{_cell(config['cospike'])}: objective {_code(config['objective']['name'])}, "
+        f"seed {_cell(config['training'].get('seed'))}.\n",
         _usage(address),
         f"## Data\n\n{_data(config)}\n",
         f"## Measures\n\n{_measures(metrics)}\n",
@@ -68,7 +72,7 @@ def _head(config: Mapping[str, Any], license: str | None) -> str:  # noqa: A002
         **({"license": license} if license else {}),
         "library_name": "cospike",
         "pipeline_tag": "feature-extraction",
-        "tags": [*tags, config["objective"]["name"]],
+        "tags": [*tags, *filter(_NAME.fullmatch, [config["objective"]["name"]])],
     }
     text: str = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
     return text
@@ -88,14 +92,14 @@ samples = cs.generate(model, 16)         # or of a class: label=…
 
 def _data(config: Mapping[str, Any]) -> str:
     data, model = config["data"], config["model"]
-    rows = ", ".join(f"{n:,} {split}" for split, n in data.get("rows", {}).items())
+    rows = ", ".join(f"{n:,} {_cell(split)}" for split, n in data.get("rows", {}).items())
     names = data["class_names"]
     shown = ", ".join(map(_cell, names[:20])) + (f" … ({len(names)} in all)" if len(names) > 20 else "")
     shape = " by ".join(map(str, model["shape"]))
     likelihood = model["likelihood"] if isinstance(model["likelihood"], str) else "one for each column"
     return (
         f"{_cell(data['name'])}{f' ({rows} rows)' if rows else ''}, samples of {shape}; fingerprint "
-        f"`{data.get('fingerprint')}`. Likelihood {likelihood}, network {model['network']}, "
+        f"{_code(data.get('fingerprint'))}. Likelihood {_cell(likelihood)}, network {_cell(model['network'])}, "
         f"{model['n_latents']} latents, {model['n_dense']} of them always on.\n\nClasses: {shown or 'none'}."
     )
 
@@ -105,7 +109,7 @@ def _measures(metrics: str | None) -> str:
         return "Not measured: `cospike measure RUN` does."
     measured: dict[str, Measurement] = parse_measurements(json.loads(metrics))
     rows = (
-        [f"`{key}`", f"{one.value:.4g} {_ARROWS[one.direction]}".strip(), _cell(one.unit), _cell(one.how)]
+        [_code(key), f"{one.value:.4g} {_ARROWS[one.direction]}".strip(), _cell(one.unit), _cell(one.how)]
         for key, one in measured.items()
     )
     return _table(("measure", "value", "unit", "how"), rows) + "\nOf held-out rows; ↑ higher is better, ↓ lower."
@@ -132,6 +136,11 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def _cell(text: str) -> str:
+def _cell(text: object) -> str:
     """Text of someone's data: in one line, and nothing that Markdown or HTML would take for its own."""
-    return "".join(f"\\{mark}" if mark in r"\|[]*_<>`" else mark for mark in " ".join(text.split()))
+    return "".join(f"\\{mark}" if mark in _MARKS else mark for mark in " ".join(str(text).split()))
+
+
+def _code(text: object) -> str:
+    """The same as a name in a program, if it is one: within backticks nothing can be escaped."""
+    return f"`{text}`" if _NAME.fullmatch(str(text)) else _cell(text)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MAX_OPTIONS = 2**16  # bytes: there are thirty options
 _MAX_DEPTH = 4
+_TOO_MUCH = 10**20  # for a whole number
 
 
 def read_options(path: Path) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def read_options(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} must hold options, such as `epochs: 40`, got {type(content).__name__}.")
     for name, value in content.items():
         parts = value if isinstance(value, list) else [value]
-        if not isinstance(name, str) or not all(isinstance(part, str | int | float | None) for part in parts):
+        if not isinstance(name, str) or not all(map(_is_option, parts)):
             raise InputError(
                 f"{path} must hold numbers, words and lists of them by name, such as `epochs: 40`, not what it has "
                 f"for {name!r:.40}."
@@ -128,6 +129,11 @@ def _line(argument: Argument, values: dict[str, Any]) -> str:
     plain = [str(one) if isinstance(one, Path) else one for one in (value if isinstance(value, tuple) else [value])]
     text = yaml.safe_dump(plain if isinstance(value, tuple) else plain[0], default_flow_style=True, allow_unicode=True)
     return f"{name}: {text.removesuffix('...' + chr(10)).strip()}  # {about}"
+
+
+def _is_option(value: Any) -> bool:
+    """A word or a number; of over 20 digits, which a hexadecimal one may have, it is none."""
+    return isinstance(value, str | float | None) or (isinstance(value, int) and abs(value) < _TOO_MUCH)
 
 
 def _check_events(events: Iterable["yaml.Event"]) -> None:

@@ -156,9 +156,9 @@ def _read(file: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "height width 
         with _open(file) as image:
             if image.mode in ("L", "RGB"):
                 image.draft(image.mode, (2 * max(size), 2 * max(size)))  # of a large JPEG, decode no more than helps
-            upright = ImageOps.exif_transpose(image)
-            fitted = ImageOps.fit(_in_colour(upright), (width, height), Image.Resampling.BICUBIC)
-            return np.asarray(fitted, dtype=np.uint8)
+            ImageOps.exif_transpose(image, in_place=True)
+            fitted = ImageOps.fit(_in_levels(image), (width, height), Image.Resampling.BICUBIC)
+            return np.asarray(_in_colour(fitted), dtype=np.uint8)
     except Exception:  # as above
         return None
 
@@ -177,17 +177,33 @@ def _open(file: Path) -> Iterator[Any]:
             yield image
 
 
+def _in_levels(image: Any) -> Any:
+    """In a mode that can be scaled, with no more copies than it takes: a file of kilobytes may have 10⁸ pixels."""
+    from PIL import Image  # noqa: PLC0415  # slow to load
+
+    if image.mode == "F" or image.mode.startswith("I"):  # more than eight bits a channel
+        low, high = image.getextrema()
+        most = 1.0 if image.mode == "F" else 65_535.0
+        if not (low >= 0 and high <= most):
+            raise ValueError("levels beyond what the mode has")
+        return Image.fromarray(np.asarray(image, dtype=np.float32) * np.float32(255 / most))
+    if "transparency" in image.info or image.mode == "PA":
+        return image.convert("RGBA")
+    if image.mode == "1":
+        return image.convert("L")
+    return image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB")
+
+
 def _in_colour(image: Any) -> Any:
     """Eight bits of red, green and blue, on white where it is transparent."""
     from PIL import Image  # noqa: PLC0415  # slow to load
 
-    if image.mode.startswith("I") or image.mode == "F":
-        levels = np.asarray(image, dtype=np.float64)
-        most = 1.0 if image.mode == "F" else 65_535.0
-        if not (levels.min() >= 0 and levels.max() <= most):
-            raise ValueError("levels beyond what the mode has")
-        image = Image.fromarray(np.rint(levels * (255 / most)).astype(np.uint8))
-    if "A" in image.getbands() or "transparency" in image.info:
+    if image.mode == "F":  # what scaling adds to its ends is cut
+        levels = np.asarray(image)
+        if not np.isfinite(levels).all():
+            raise ValueError("levels that are no numbers")
+        image = Image.fromarray(np.rint(np.clip(levels, 0, 255)).astype(np.uint8))
+    if "A" in image.getbands():
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(paper, image)

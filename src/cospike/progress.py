@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cospike._text import one_line
+
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_WITHOUT_A_BAR = 1.0  # what is done by then needs none
 
@@ -30,13 +32,13 @@ class TrainingDisplay:
     def __init__(self, title: str, epochs: int, *, show: bool | None = None) -> None:
         console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn(f"{escape(title)}, epoch"),
+            TextColumn("{task.description}, epoch"),
             MofNCompleteColumn(),
             BarColumn(None),
             TimeRemainingColumn(),
             console=console,
         )
-        self._task = self._bar.add_task("", total=epochs)
+        self._task = self._bar.add_task(_plain(title), total=epochs)
         self._validation = ""
         visible = console.is_terminal if show is None else show
         self._live = Live(self._bar, console=console, refresh_per_second=4) if visible else None
@@ -75,7 +77,7 @@ class TrainingDisplay:
 def working(text: str) -> AbstractContextManager[object]:
     """Show ``text`` beside a spinner while something takes its time; nothing where no terminal shows it."""
     console = Console(stderr=True)
-    return console.status(escape(text)) if console.is_terminal else nullcontext()
+    return console.status(_plain(text)) if console.is_terminal else nullcontext()
 
 
 @contextmanager
@@ -89,9 +91,9 @@ def counting(text: str, total: int, *, show: bool | None = None) -> Iterator[Cal
     """
     console = Console(stderr=True)
     visible = console.is_terminal if show is None else show
-    columns = (TextColumn(escape(text)), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(None), MofNCompleteColumn(), TimeRemainingColumn())
     bar, due = Progress(*columns, console=console, transient=True), monotonic() + _SECONDS_WITHOUT_A_BAR
-    task = bar.add_task("", total=total)
+    task = bar.add_task(_plain(text), total=total)
 
     def advance(part: int) -> None:
         bar.advance(task, part)
@@ -103,6 +105,11 @@ def counting(text: str, total: int, *, show: bool | None = None) -> Iterator[Cal
     finally:
         if bar.live.is_started:  # else it would print an empty line
             bar.stop()
+
+
+def _plain(text: str) -> str:
+    """Names of others, which a terminal, rich's markup and the format of a column would take for their own."""
+    return escape(one_line(text))
 
 
 class Interrupt:

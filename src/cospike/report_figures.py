@@ -19,6 +19,7 @@ from cospike.codes import Codes
 from cospike.columns import Column
 from cospike.factors import Factor, explain
 from cospike.families import class_overlap, class_tree
+from cospike.held_out import read_previews
 from cospike.kinds import KINDS, uses
 from cospike.model import SparseVAE
 from cospike.plausibility import Plausibility
@@ -90,7 +91,7 @@ class RunView:
             uses=uses(codes),
             data=Plausibility.fit(codes),
             history=_read_history(run),
-            previews=_read_previews(run, model.shape, len(codes)),
+            previews=read_previews(run, model.shape, len(codes)),
             columns=runs.read_columns(run),
         )
 
@@ -148,24 +149,6 @@ def _read_history(run: Path) -> list[dict[str, Any]]:
                 "Train again, or delete it to leave the curves out."
             )
     return rows
-
-
-def _read_previews(run: Path, shape: tuple[int, ...], n_samples: int) -> dict[str, np.ndarray]:
-    """The samples to show, checked to fit the model and the codes."""
-    arrays = runs.read_arrays(run, "previews.npz")
-    if lacking := {"index", "x"} - arrays.keys():
-        wrong = f"lacks '{min(lacking)}'"
-    elif (index := arrays["index"]).ndim != 1 or index.dtype.kind not in "iu":
-        wrong = f"must have rows of the codes in 'index', got {index.dtype} of shape {index.shape}"
-    elif len(index) and not 0 <= index.min() <= index.max() < n_samples:
-        wrong = f"must have an 'index' in 0 … {n_samples - 1}, got {index.min()} … {index.max()}"
-    elif (x := arrays["x"]).shape != (expected := (len(index), *shape)):
-        wrong = f"must have 'x' of shape {expected}, got {x.shape}"
-    elif x.dtype.kind not in "fiu" or not np.isfinite(x).all():
-        wrong = "must have finite numbers in 'x'"
-    else:
-        return arrays
-    raise InputError(f"{run / 'previews.npz'} {wrong}. Train again.")
 
 
 def most_important(factors: Iterable[Factor], n: int) -> list[Factor]:

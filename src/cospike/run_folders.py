@@ -6,6 +6,7 @@ from typing import Any
 
 from cospike._errors import InputError
 from cospike._files import is_temporary, remove_temporaries, write_atomic
+from cospike._reading import refuse_links
 from cospike.folders import LOCK, check_room
 from cospike.runs import FILES, read_config
 
@@ -30,6 +31,7 @@ def open_run(
             the run was started with other settings, or if the disk is full or cannot be written.
     """
     resuming = False
+    refuse_links(*{(run / name).parent for name in FILES} - {run})
     if check_folder(run, resume=resume, overwrite=overwrite) and resume:
         old = read_config(run)
         if (run / "previews.npz").is_file():  # finished: another version takes it as it is

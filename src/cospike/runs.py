@@ -31,6 +31,7 @@ from cospike import _schema
 from cospike._errors import InputError
 from cospike._files import format_arrays, parse_arrays, write_atomic
 from cospike._reading import MAX_BINARY, MAX_TEXT, parse_json, read_file
+from cospike._types import MAX_CLASSES, MAX_NAME
 from cospike.choices import no_run
 from cospike.codes import Codes
 from cospike.columns import Column, columns_from_json
@@ -39,7 +40,6 @@ from cospike.model import SparseVAE
 from cospike.tensors import check_fit, parse_tensors
 
 SCHEMA_VERSION = _schema.VERSION
-_MAX_CLASSES, _MAX_NAME = 2**17, 1_000  # classes, characters of their names: more are no names
 _MAX_AXES = 32  # of a sample
 _PER_LAYER = 4  # tensors of a hidden layer, with its mirror's
 _CONFIG_ENTRIES = {
@@ -86,9 +86,9 @@ def read_config(run: str | Path) -> dict[str, Any]:
         if not isinstance(entry, kind):
             raise InputError(f"{path} must have {entry_path}, a {kind.__name__}, as a run of cospike has.")
     names = config["data"]["class_names"]
-    if len(names) > _MAX_CLASSES or not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
+    if len(names) > MAX_CLASSES or not all(isinstance(name, str) and len(name) <= MAX_NAME for name in names):
         raise InputError(
-            f"{path} must have up to {_MAX_CLASSES:,} names of classes, each of up to {_MAX_NAME:,} characters. "
+            f"{path} must have up to {MAX_CLASSES:,} names of classes, each of up to {MAX_NAME:,} characters. "
             "Is it a run of cospike?"
         )
     return config

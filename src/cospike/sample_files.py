@@ -16,6 +16,7 @@ from cospike._files import format_arrays, write_atomic
 from cospike._text import cell
 from cospike.columns import decode_columns
 from cospike.generation import draw_codes
+from cospike.held_out import read_previews
 from cospike.model import SparseVAE
 from cospike.mosaic import mosaic, tile
 
@@ -150,7 +151,7 @@ def _pictures(
     """In 0 … 1; of a Gaussian likelihood, black and white are what they are of the samples that the run keeps."""
     low, high = 0.0, 1.0
     if model.settings["likelihood"] != "bernoulli":
-        kept = runs.read_arrays(run, "previews.npz")["x"]
+        kept = read_previews(run, model.shape)["x"]
         low, high = map(float, np.quantile(kept if kept.size else x[np.isfinite(x)], (0.005, 0.995)))
     pictures = np.moveaxis(np.clip((x - low) / max(high - low, 1e-12), 0, 1), 2, -1)
     return np.broadcast_to(pictures, (*pictures.shape[:-1], 3))

@@ -1,7 +1,7 @@
 """Files of tables: CSV, Parquet and Feather, into data frames, and refused in one line where they are none.
 
-A file may come from anywhere: its size is known before it is decoded, its buffers are validated, and what pandas keeps
-beside a Parquet file is not looked at.
+A file may come from anywhere: what it decodes to is limited by its size, its buffers are validated, and what pandas
+keeps beside a Parquet file is not looked at.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from cospike._ceiling import limited_memory
 from cospike._errors import InputError
 from cospike._reading import MAX_BINARY, open_file
 from cospike.choices import is_file, no_file
@@ -19,6 +20,7 @@ Frame: TypeAlias = Any
 """A pandas data frame; pandas is an extra."""
 
 _MAX_CELLS = 2**28  # two gigabytes as float64
+_FEW_CELLS, _PER_BYTE = 2**24, 256  # what any file may hold; for each of its bytes
 _MAX_BYTES = 2**32  # of a text file
 _TEXTS, _PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
 
@@ -59,7 +61,7 @@ def _read_text(path: Path) -> Frame:
     if (size := path.stat().st_size) > _MAX_BYTES:
         raise _too_large(path, f"{size / 2**30:.0f} GB")
     dialect = read_dialect(path)
-    check_lines(path, dialect)
+    _check_cells(path, check_lines(path, dialect) * len(dialect.names), size)
     with _readable(path), open_file(path, MAX_BINARY) as file:
         return pandas.read_csv(
             file,
@@ -79,22 +81,23 @@ def _read_binary(path: Path) -> Frame:
     need("pandas")
     arrow = need("pyarrow")
     with _readable(path), _open(path) as file:
+        size = path.stat().st_size
         parquet = path.suffix.lower() in _PARQUET
         schema = file.schema_arrow if parquet else file.schema
         check_names(tuple(schema.names), str(path))
         if parquet:  # tells before anything is decoded
-            _check_cells(path, file.metadata.num_rows * len(schema.names))
+            _check_cells(path, file.metadata.num_rows * len(schema.names), size)
         batches, n_rows = [], 0
         for batch in file.iter_batches() if parquet else map(file.get_batch, range(file.num_record_batches)):
             n_rows += batch.num_rows
-            _check_cells(path, n_rows * len(schema.names))
+            _check_cells(path, n_rows * len(schema.names), size)
             batch.validate(full=True)
             batches.append(batch)
         return arrow.Table.from_batches(batches, schema=schema).to_pandas(ignore_metadata=True)
 
 
-def _check_cells(path: Path, n: int) -> None:
-    if n > _MAX_CELLS:
+def _check_cells(path: Path, n: int, size: int) -> None:
+    if n > min(_MAX_CELLS, max(_FEW_CELLS, _PER_BYTE * size)):
         raise _too_large(path, f"{n:,} cells")
 
 
@@ -126,5 +129,5 @@ def _readable(path: Path) -> Iterator[None]:
 def _open(path: Path) -> Iterator[Any]:
     parquet = path.suffix.lower() in _PARQUET
     read = need("pyarrow.parquet").ParquetFile if parquet else need("pyarrow.ipc").open_file
-    with open_file(path, MAX_BINARY) as content, read(content) as file:
+    with open_file(path, MAX_BINARY) as content, limited_memory(path.stat().st_size), read(content) as file:
         yield file

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from cospike._errors import InputError, did_you_mean
 from cospike._files import remove_temporaries, write_atomic
 from cospike._reading import parse_json, read_file, refuse_links
+from cospike._text import one_line
 from cospike.benchmark.recipes import MODELS, check_models
 from cospike.folders import LOCK, one_writer
 from cospike.model import SparseVAE
@@ -41,7 +42,7 @@ class Cell(NamedTuple):
 
     def __str__(self) -> str:
         """As a line of progress names it."""
-        return f"{self.model} on {self.data}, seed {self.seed}"
+        return f"{self.model} on {one_line(self.data)}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
