@@ -26,7 +26,7 @@ OTHER, ABSENT = "(other)", "(missing)"
 _FEW = 20  # rows; of so few, that all differ means nothing
 _LARGEST = 1e100  # of a number: its square is one too
 _FARTHEST = 1e9  # standard deviations from the mean: its square is a float32
-_KINDS = ("gaussian", "bernoulli", "categorical")
+_KINDS = ("gaussian", "bernoulli", "categorical", "count")
 
 Cells: TypeAlias = np.ndarray
 """A column as it is read: float64 with NaN for what is missing, or objects, each a text or None."""
@@ -38,7 +38,8 @@ class Column:
 
     Attributes:
         name: in the table.
-        kind: "gaussian" for a number, "bernoulli" for a choice of two, "categorical" for one of more.
+        kind: "gaussian" for a number, "bernoulli" for a choice of two, "categorical" for one of more; "count" for a
+            gene, of which all columns are then.
         missing: whether an indicator follows, which is 1 where the cell is missing.
         loc: mean of a number in the training rows.
         scale: its standard deviation; 1 if it is 0.
@@ -257,8 +258,10 @@ def entry_names(column: Column) -> list[str]:
     return [f"{column.name}: {category}" for category in shown]
 
 
-def columns_to_json(columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """As JSON, without what is a default."""
+def columns_to_json(columns: Sequence[Column]) -> list[dict[str, Any]] | dict[str, list[str]]:
+    """As JSON, without what is a default; of thirty thousand genes the names alone."""
+    if columns and columns[0].kind == "count":
+        return {"count": [one.name for one in columns]}
     plain = asdict(Column("", ""))
     kept = ({key: value for key, value in asdict(one).items() if value != plain[key]} for one in columns)
     return [one | ({"categories": list(one["categories"])} if "categories" in one else {}) for one in kept]
@@ -270,6 +273,8 @@ def columns_from_json(entries: Any) -> tuple[Column, ...]:
     Raises:
         ValueError: if that is something else.
     """
+    if isinstance(entries, dict):
+        entries = [{"name": name, "kind": kind} for kind, names in entries.items() for name in names]
     try:
         columns = tuple(Column(**one | {"categories": tuple(one.get("categories", ()))}) for one in entries)
     except (TypeError, AttributeError) as error:
@@ -278,7 +283,8 @@ def columns_from_json(entries: Any) -> tuple[Column, ...]:
         numbers = (one.loc, one.scale)
         fine = all(isinstance(text, str) for text in (one.name, one.fill, *one.categories)) and one.kind in _KINDS
         fine = fine and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
-        choices = {"gaussian": one.categories == (), "bernoulli": len(one.categories) == 2}
+        choices = dict.fromkeys(("gaussian", "count"), one.categories == ())
+        choices["bernoulli"] = len(one.categories) == 2
         if not fine or one.scale <= 0 or type(one.missing) is not bool:
             raise ValueError("it has columns that are none")
         if not choices.get(one.kind, len(one.categories) > 2):

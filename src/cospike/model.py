@@ -12,6 +12,8 @@ from torch.distributions import Distribution
 from cospike._errors import InputError
 from cospike._random import Noise
 from cospike.codes import Codes
+from cospike.columns import Column
+from cospike.counts import LogNormalise
 from cospike.decoders import Decoder, LikelihoodName, conv_mirror, mlp_mirror
 from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.encoders import Encoder, conv_trunk, mlp_trunk
@@ -47,7 +49,8 @@ class SparseVAE(nn.Module):
         n_latents: number of latents offered; training uses as many as pay.
         network: "mlp", or "conv" for images.
         hidden: widths of the fully connected layers of the encoder, mirrored in the decoder.
-        likelihood: "bernoulli" for values in [0, 1], "gaussian" for any, or blocks for a table (`Dataset.likelihood`).
+        likelihood: "bernoulli" for values in [0, 1], "gaussian" for any, "negative-binomial" for counts, which the
+            encoder sees as logarithms of shares (`cospike.counts`), or blocks for a table (`Dataset.likelihood`).
         active_prior: α, the prior P(latent ≠ 0) of a sparse latent; default `default_active_prior`.
         n_dense: the first so many latents are always on (α = 1), for factors that every sample has; default
             `default_n_dense`. With 0 all are sparse, as in VSC and the paper; with ``n_latents`` it is a VAE.
@@ -106,13 +109,17 @@ class SparseVAE(nn.Module):
             "seed": seed,
         }
         self.class_names: tuple[str, ...] = ()
+        self.columns: tuple[Column, ...] = ()  # what the entries of a row are, as far as `fit` knew
         choices = {"network": NetworkName, "likelihood": LikelihoodName, "prior": PriorName}
         check_model_settings(self.settings, {name: get_args(known) for name, known in choices.items()})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             trunk, mirror = (mlp_trunk, mlp_mirror) if network == "mlp" else (conv_trunk, conv_mirror)
             self.prior = FixedPrior(n_latents, active_prior, n_dense=n_dense)
-            self.encoder = Encoder(*trunk(self.shape, self.settings["hidden"]), n_latents, n_dense=n_dense)
+            layers, n_features = trunk(self.shape, self.settings["hidden"])
+            if likelihood == "negative-binomial":
+                layers = nn.Sequential(LogNormalise(), *layers)
+            self.encoder = Encoder(layers, n_features, n_latents, n_dense=n_dense)
             self.decoder = Decoder(mirror(self.shape, self.settings["hidden"], n_latents), self.shape, likelihood)
             self.conditional_prior: nn.Module | None = None
             if prior == "per-class":

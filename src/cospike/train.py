@@ -184,7 +184,7 @@ def _turn(model: SparseVAE, split: Split, encode: Callable[[Split], Codes]) -> N
 
 def _finish(model: SparseVAE, data: Dataset, run: Path | None, encode: Callable[[Split], Codes]) -> Codes:
     """Give the model its class patterns, and the run what it is read from; returns the training codes."""
-    model.class_names = data.class_names
+    model.class_names, model.columns = data.class_names, data.columns
     train = encode(data.train)
     model.set_class_patterns(train)
     if run is None:
