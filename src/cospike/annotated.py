@@ -51,7 +51,7 @@ def fit_anndata(
     unlabelled: object = None,
     n_latents: int = 60,
     objective: Objective | None = None,
-    hidden: Sequence[int] = (400,),
+    hidden: Sequence[int] = (128,),
     active_prior: float | None = None,
     n_dense: int | None = None,
     validation: float = 0.1,

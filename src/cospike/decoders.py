@@ -54,6 +54,9 @@ class _Crop(nn.Module):
 class Decoder(nn.Module):
     """p(x | z): a trunk and a likelihood over the whole observation, so that `log_prob` is nats per row.
 
+    Of counts it starts from a ``baseline``, the logarithms of the shares of all training rows together, which latents
+    then move: to learn these first takes so long that latents are priced out meanwhile (docs/design/0017-counts.md).
+
     Args:
         trunk: maps [batch, latent] to [batch, *shape].
         shape: the axes of one observation.
@@ -63,6 +66,8 @@ class Decoder(nn.Module):
             the columns of a table (`cospike.mixed`), and their Gaussians learn one together too.
     """
 
+    baseline: Tensor
+
     def __init__(
         self, trunk: nn.Module, shape: tuple[int, ...], likelihood: LikelihoodName | Sequence[Sequence[Any]]
     ) -> None:
@@ -71,6 +76,7 @@ class Decoder(nn.Module):
         self.mixed = None if isinstance(likelihood, str) else MixedHead(likelihood)
         if likelihood == "negative-binomial":
             self.log_dispersion = nn.Parameter(torch.zeros(shape))
+            self.register_buffer("baseline", torch.zeros(shape))
         elif likelihood != "bernoulli":
             self.log_scale = nn.Parameter(torch.zeros(()))
 
@@ -81,7 +87,7 @@ class Decoder(nn.Module):
             mixed: Distribution = self.mixed(out, self.log_scale.clamp(*_LOG_SCALES))
             return mixed
         if self.likelihood == "negative-binomial":
-            return CountDistribution(out, self.log_dispersion)
+            return CountDistribution(out + self.baseline, self.log_dispersion)
         if self.likelihood == "bernoulli":
             return GreyBernoulli(out, len(self.shape))
         scale = self.log_scale.clamp(*_LOG_SCALES).exp()

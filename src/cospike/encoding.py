@@ -20,7 +20,9 @@ from cospike.model import SparseVAE
 from cospike.progress import counting
 from cospike.sparse_rows import Rows, SparseRows
 
-_ROWS_PER_PASS = 2_000  # enough for the plug-in split, little memory
+ROWS_PER_PASS = 2_000
+"""Rows of a pass without gradients, where they are small: enough for the plug-in split, little memory."""
+
 _ENTRIES_PER_PASS = 2**24  # 64 MB of a tensor
 
 _VALUES = {
@@ -37,7 +39,7 @@ def rows_per_pass(shape: Sequence[int]) -> int:
     >>> rows_per_pass((1, 28, 28)), rows_per_pass((30_000,))
     (2000, 559)
     """
-    return max(1, min(_ROWS_PER_PASS, _ENTRIES_PER_PASS // max(1, math.prod(shape))))
+    return max(1, min(ROWS_PER_PASS, _ENTRIES_PER_PASS // max(1, math.prod(shape))))
 
 
 @contextmanager

@@ -93,8 +93,9 @@ class SparseVAE(nn.Module):
         super().__init__()
         self.shape, n_latents = sizes(shape, "shape"), whole(n_latents, "n_latents")
         likelihood = parse_likelihood(likelihood, self.shape)
-        active_prior = default_active_prior(self.shape) if active_prior is None else active_prior
-        n_dense = default_n_dense(self.shape, n_latents) if n_dense is None else n_dense
+        counts = likelihood == "negative-binomial"
+        active_prior = default_active_prior(self.shape, counts=counts) if active_prior is None else active_prior
+        n_dense = default_n_dense(self.shape, n_latents, counts=counts) if n_dense is None else n_dense
         self.settings: dict[str, Any] = {
             "shape": list(self.shape),
             "n_latents": n_latents,
@@ -117,7 +118,7 @@ class SparseVAE(nn.Module):
             trunk, mirror = (mlp_trunk, mlp_mirror) if network == "mlp" else (conv_trunk, conv_mirror)
             self.prior = FixedPrior(n_latents, active_prior, n_dense=n_dense)
             layers, n_features = trunk(self.shape, self.settings["hidden"])
-            if likelihood == "negative-binomial":
+            if counts:
                 layers = nn.Sequential(LogNormalise(), *layers)
             self.encoder = Encoder(layers, n_features, n_latents, n_dense=n_dense)
             self.decoder = Decoder(mirror(self.shape, self.settings["hidden"], n_latents), self.shape, likelihood)
@@ -130,6 +131,16 @@ class SparseVAE(nn.Module):
             self.register_buffer(f"pattern_{name}", torch.empty(0, n_latents))
         self.register_buffer("pattern_counts", torch.empty(0))
         self.register_buffer("dense_axes", None)  # until `turn`
+
+    @torch.no_grad()
+    def start_from(self, counts: Float[Tensor, " gene"]) -> None:
+        """Let a model of counts start from the shares of each entry in the training rows, unless it has a start.
+
+        Args:
+            counts: of all training rows together.
+        """
+        if self.settings["likelihood"] == "negative-binomial" and not self.decoder.baseline.any():
+            self.decoder.baseline.copy_(((counts + 0.5) / (counts + 0.5).sum()).log())
 
     @property
     def n_latents(self) -> int:

@@ -35,6 +35,7 @@ class Split:
 class Dataset:
     """A data set in three splits: to learn from, to choose by, to report on.
 
+    >>> import torch
     >>> parts = (Split(torch.rand(n, 10), torch.arange(n) % 2) for n in (6, 2, 2))
     >>> data = Dataset("noise", *parts, class_names=("even", "odd"))
     >>> data.shape, data.n_classes, data.likelihood
