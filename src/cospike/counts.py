@@ -70,11 +70,12 @@ class CountDistribution(Distribution):
         log_shares, x = torch.broadcast_tensors(self.log_shares, value)
         log_library = x.sum(-1, keepdim=True).clamp_min(_SMALLEST).log()
         t = log_shares + (log_library - self.log_dispersion)
-        rows = (x * t - (self.log_dispersion.exp() + x) * softplus(t)).sum(-1)
         counted = x.reshape(-1, x.shape[-1])
         row, gene = counted.nonzero(as_tuple=True)
-        ways = _log_ways(counted[row, gene], self.log_dispersion[gene])
-        total: Tensor = rows + rows.new_zeros(len(counted)).index_add(0, row, ways).view(rows.shape)
+        ways = torch.zeros_like(t).view_as(counted)
+        ways = ways.index_put((row, gene), _log_ways(counted[row, gene], self.log_dispersion[gene]))
+        # Gene by gene before the sum: the two parts are large, and cancel.
+        total: Tensor = (x * t - (self.log_dispersion.exp() + x) * softplus(t) + ways.view_as(t)).sum(-1)
         return total
 
     @property
