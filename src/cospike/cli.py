@@ -51,6 +51,7 @@ def train(
     *,
     out: Path,
     label: str | None = None,
+    layer: str | None = None,
     image_size: _ImageSize = None,
     objective: ObjectiveName = "class-consistent",
     resume: Annotated[bool, _Flag] = False,
@@ -60,11 +61,13 @@ def train(
     """Train a model on DATA, measure it on held-out rows, and write a report.
 
     Args:
-        data: mnist, fashion-mnist, digits, shapes, sparse-linear; a table (CSV, TSV, Parquet, Feather); arrays (.npz,
-            .npy); a folder of IDX files, or of sub-folders of pictures (default: mnist if it is at hand, else digits).
+        data: mnist, fashion-mnist, digits, shapes, sparse-linear; a table (CSV, TSV, Parquet, Feather); cells (.h5ad);
+            arrays (.npz, .npy); a folder of IDX files, or of sub-folders of pictures (default: mnist if it is at hand,
+            else digits).
         out: The folder of the run. Every epoch is saved there.
-        label: Of a table, the column that names the classes, where empty cells are of no class; of arrays, the name of
-            the array of labels in an .npz, the file of labels of an .npy.
+        label: Of a table, or of cells, the column that names the classes, where what is empty is of no class; of
+            arrays, the name of the array of labels in an .npz, the file of labels of an .npy.
+        layer: Of cells, the layer that holds the counts (default: X).
         image_size: Of a folder of pictures, height and width, or one number for both (default: what all have, if that
             is at most 64; else their median height and width, the longer one scaled to 64). They are cut to its shape.
         objective: What to minimise.
@@ -72,7 +75,7 @@ def train(
         overwrite: Replace the run in OUT.
         options: Settings.
     """
-    check_source(data, label, (objective,), image_size)
+    check_source(data, label, (objective,), image_size, layer)
     from cospike.experiment import build_objective, train_run
     from cospike.folders import writing
     from cospike.html_report import report as write_report
@@ -80,7 +83,7 @@ def train(
     from cospike.run_folders import check_folder
     from cospike.tables import print_measures
 
-    dataset = _load(data, options, label=label, image_size=image_size)
+    dataset = _load(data, options, label=label, layer=layer, image_size=image_size)
     built = build_objective(objective, options)
     check_folder(out, resume=resume, overwrite=overwrite)
     with writing(out):
@@ -99,6 +102,7 @@ def compare(
     *,
     out: Path,
     label: str | None = None,
+    layer: str | None = None,
     image_size: _ImageSize = None,
     objectives: _Objectives = DEMO_OBJECTIVES,
     resume: Annotated[bool, _Flag] = False,
@@ -111,13 +115,14 @@ def compare(
         data: As in `cospike train`.
         out: A folder; each objective has its run below it.
         label: As in `cospike train`.
+        layer: As in `cospike train`.
         image_size: As in `cospike train`.
         objectives: What to train; the report is that of the last one.
         resume: Go on where a comparison was interrupted.
         overwrite: Replace the runs below OUT.
         options: Settings of all runs.
     """
-    check_source(data, label, objectives, image_size)
+    check_source(data, label, objectives, image_size, layer)
     from cospike.experiment import compare as compare_objectives
     from cospike.folders import writing
     from cospike.html_report import report as write_report
@@ -125,7 +130,7 @@ def compare(
     from cospike.run_folders import check_folder
     from cospike.tables import print_measures
 
-    dataset = _load(data, options, label=label, image_size=image_size)
+    dataset = _load(data, options, label=label, layer=layer, image_size=image_size)
     folders = [out / name for name in objectives]
     for folder in folders:
         check_folder(folder, resume=resume, overwrite=overwrite)

@@ -23,6 +23,9 @@ MAX_CATEGORIES = 50
 OTHER, ABSENT = "(other)", "(missing)"
 """The category of rare ones, and of cells that are missing where nothing else tells cells apart."""
 
+COUNTS_PER_CELL = 10_000.0
+"""Of the cell that a mean count is of, and of what an encoder sees, as `scanpy.pp.normalize_total(target_sum=1e4)`."""
+
 _FEW = 20  # rows; of so few, that all differ means nothing
 _LARGEST = 1e100  # of a number: its square is one too
 _FARTHEST = 1e9  # standard deviations from the mean: its square is a float32
@@ -171,7 +174,8 @@ def encode_columns(columns: Sequence[Column], table: Mapping[str, Cells]) -> Flo
             raise InputError(f"The table lacks the column {column.name!r}, which the model was trained with.")
         cells = table[column.name]
         absent = is_missing(cells)
-        parts.append(_standardised(column, cells) if column.kind == "gaussian" else _chosen(column, cells))
+        is_number = column.kind in ("gaussian", "count")
+        parts.append(_standardised(column, cells) if is_number else _chosen(column, cells))
         if column.missing:
             parts.append(absent[:, None])
     return np.concatenate(parts, axis=1, dtype=np.float32)
@@ -220,7 +224,7 @@ def decode_columns(
     """
     table: dict[str, np.ndarray] = {}
     for column, at in entries_of(columns):
-        if column.kind == "gaussian":
+        if column.kind in ("gaussian", "count"):
             values: np.ndarray = x[:, at.start].astype(float) * column.scale + column.loc
         else:
             shares = x[:, at]
@@ -237,8 +241,10 @@ def column_attributes(columns: Sequence[Column], x: Float[np.ndarray, "row entry
     """What a latent is held against: numbers in their own units, and of choices the share of each category.
 
     A choice of two is named by its second category, as "smoker: yes"; cells that are missing are NaN, and whether they
-    are is an attribute too, as "age: missing".
+    are is an attribute too, as "age: missing". Of counts it is what they are in a cell of 10,000.
     """
+    if columns and columns[0].kind == "count":
+        x = x * (COUNTS_PER_CELL / np.maximum(x.sum(axis=1, keepdims=True), 1.0))
     attributes: dict[str, np.ndarray] = {}
     for column, at in entries_of(columns):
         absent = x[:, at.stop] > 0.5 if column.missing else np.zeros(len(x), dtype=bool)
@@ -252,7 +258,7 @@ def column_attributes(columns: Sequence[Column], x: Float[np.ndarray, "row entry
 
 def entry_names(column: Column) -> list[str]:
     """What to call each entry of a column, without the indicator."""
-    if column.kind == "gaussian":
+    if column.kind in ("gaussian", "count"):
         return [column.name]
     shown = column.categories[1:] if column.kind == "bernoulli" else column.categories
     return [f"{column.name}: {category}" for category in shown]

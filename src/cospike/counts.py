@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
-COUNTS_PER_CELL = 10_000.0
-"""Of the cell that a mean is of, and of what an encoder sees: as `scanpy.pp.normalize_total(target_sum=1e4)`."""
+from cospike.columns import COUNTS_PER_CELL
 
 _LOG_DISPERSIONS = (-10.0, 10.0)  # of so large a θ, counts are Poisson's; of so small a one, nearly always 0
 _SMALLEST = 1e-30  # a library; of an empty cell everything is 0, and its likelihood 1

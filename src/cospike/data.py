@@ -18,7 +18,7 @@ from cospike._arrays import MAX_UNNAMED, default_names, name_rows, to_array, to_
 from cospike._errors import InputError
 from cospike._text import to_text
 from cospike.cells import read_anndata, read_cells
-from cospike.choices import DATASETS, expand, is_file_of_data, is_folder, is_table, unknown_data
+from cospike.choices import DATASETS, expand, is_cells, is_file, is_file_of_data, is_folder, is_table, unknown_data
 from cospike.columns import Column
 from cospike.data_folders import read_parts
 from cospike.frames import read_table
@@ -34,18 +34,24 @@ Array: TypeAlias = np.ndarray | Tensor
 
 
 def load_dataset(
-    name_or_folder: str | Path, *, label: str | None = None, image_size: Sequence[int] | None = None, seed: int = 0
+    name_or_folder: str | Path,
+    *,
+    label: str | None = None,
+    layer: str | None = None,
+    image_size: Sequence[int] | None = None,
+    seed: int = 0,
 ) -> Dataset:
-    """A data set by name, or from a table, a file of arrays, or a folder of pictures or of IDX files.
+    """A data set by name, or from a table, a file of arrays or cells, or a folder of pictures or of IDX files.
 
     The names: 'mnist', 'fashion-mnist', 'digits', and, drawn on demand, 'shapes' and 'sparse-linear'. `from_table` says
-    how tables are read (CSV, TSV, Parquet, Feather), `cospike.array_files` of `.npz` and `.npy`, `cospike.pictures` of
-    a sub-folder for each class. A folder of IDX files holds one `train-images*` and one `train-labels*`, and may hold
-    `t10k-…` or `test-…` of both.
+    how tables are read (CSV, TSV, Parquet, Feather), `from_anndata` cells (`.h5ad`), `cospike.array_files` `.npz` and
+    `.npy`, `cospike.pictures` a sub-folder for each class. A folder of IDX files holds one `train-images*` and one
+    `train-labels*`, and may hold `t10k-…` or `test-…` of both.
 
     Args:
         name_or_folder: what to load.
         label: the column or array that tells the classes.
+        layer: of cells, which layer holds the counts; default: X.
         image_size: of pictures in a folder: height and width, or one number for both.
         seed: decides which rows are held out where the data come without a split. What is drawn on demand is the same
             whatever the seed: `cospike.synthetic.SPLITS` says how to draw it again with its causes.
@@ -59,6 +65,11 @@ def load_dataset(
     """
     _check_seed(seed, "load_dataset")
     path = expand(name_or_folder) if isinstance(name_or_folder, str | Path) else None
+    if path is not None and is_cells(path) and is_file(path) and image_size is None:
+        return from_anndata(path, label=label, layer=layer, name=to_text(path.stem), seed=seed)
+    if layer is not None:
+        got, expected = f"{layer} for {name_or_folder}", "left out for what is no .h5ad file"
+        raise _refusal("layer", expected, got, "Leave it out.", of="load_dataset")
     if path is not None and name_or_folder not in DATASETS and (is_file_of_data(path) or is_folder(path)):
         name = to_text(path.resolve().name if is_folder(path) else path.stem)
         if is_table(path) and image_size is None:

@@ -21,7 +21,8 @@ from jaxtyping import Float, Int
 
 from cospike._errors import InputError
 from cospike.codes import Codes
-from cospike.counts import COUNTS_PER_CELL, CountDistribution
+from cospike.columns import COUNTS_PER_CELL
+from cospike.counts import CountDistribution
 from cospike.encoding import rows_per_pass
 from cospike.factors import Factor, traversed_codes
 from cospike.model import SparseVAE
@@ -52,14 +53,25 @@ class Program(NamedTuple):
     @property
     def nats(self) -> Float[np.ndarray, " gene"]:
         """What a cell of 10,000 counts tells of the latent by each gene (module docstring); at least 0."""
-        on, off = (np.maximum(count, 1e-12) for count in (self.count_on, self.count_off))
-        return np.asarray(np.maximum(on * np.log(on / off) - on + off, 0.0))
+        return poisson_nats(self.count_on, self.count_off)
 
     def top(self, n: int, *, up: bool = True) -> Int[np.ndarray, " rank"]:
         """Up to ``n`` genes that tell most, of those that the latent adds to, or takes from."""
         moves = self.count_on > self.count_off if up else self.count_on < self.count_off
         ranked = np.argsort(-self.nats, kind="stable")
         return np.asarray(ranked[moves[ranked]][:n])
+
+
+def poisson_nats(
+    mean: Float[np.ndarray, "*sample gene"], other: Float[np.ndarray, "*sample gene"]
+) -> Float[np.ndarray, "*sample gene"]:
+    """KL of Poisson distributions of these means to others, gene by gene.
+
+    >>> poisson_nats(np.array([2.0, 0.0]), np.array([1.0, 3.0])).round(3)
+    array([0.386, 3.   ])
+    """
+    on, off = (np.maximum(counts, 1e-12) for counts in (mean, other))
+    return np.asarray(np.maximum(on * np.log(on / off) - on + off, 0.0))
 
 
 def program(model: SparseVAE, codes: Codes, factor: Factor, *, cells: str = "") -> Program | None:
@@ -81,7 +93,7 @@ def program(model: SparseVAE, codes: Codes, factor: Factor, *, cells: str = "") 
     if model.settings["likelihood"] != "negative-binomial":
         got = model.settings["likelihood"]
         raise InputError(f"'model' of program must have a negative-binomial likelihood, got {got!r:.40}.")
-    names = (cells,) if cells else factor.classes
+    names = (cells,) if cells else tuple(name for name in factor.classes if name in codes.class_names)
     if cells and cells not in codes.class_names:
         raise InputError(f"'cells' of program must be a class of the codes, got {cells!r}.")
     rows = np.flatnonzero(codes.active()[:, factor.latent])
