@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 # How long OpenMP's threads spin for each other before they sleep, set before torch loads. Without an end a busy machine
 # is five times as slow; without spinning an idle one takes half again as long (docs/design/0014-speed-of-a-step.md).
@@ -258,34 +258,6 @@ def measure(
         print(format_json(inspection.to_dict(), indent=2), end="")
     else:
         print_inspection(run.resolve().name, inspection, factors=factors)
-
-
-@data_app.default
-def list_data() -> None:
-    """List the data sets, with their licences and where they are found now."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from cospike.sources import list_datasets
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("name", "title", "licence", "where"):
-        table.add_column(column, overflow="fold")
-    for listing in list_datasets():
-        table.add_row(listing.name, listing.title, listing.licence, str(listing.where))
-    Console(highlight=False).print(table)
-
-
-@data_app.command
-def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
-    """Fetch a data set into the cache, check it against its published checksums, and print the folder.
-
-    Args:
-        name: The data set.
-    """
-    from cospike.sources import fetch_dataset
-
-    print(fetch_dataset(name, say=note))
 
 
 def _load(name: str | None, options: Options, **given: Any) -> "Dataset":

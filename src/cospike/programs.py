@@ -63,7 +63,7 @@ class Program(NamedTuple):
 
 
 def poisson_nats(
-    mean: Float[np.ndarray, "*sample gene"], other: Float[np.ndarray, "*sample gene"]
+    mean: Float[np.ndarray, "*#sample gene"], other: Float[np.ndarray, "*#sample gene"]
 ) -> Float[np.ndarray, "*sample gene"]:
     """KL of Poisson distributions of these means to others, gene by gene.
 

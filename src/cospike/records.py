@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class Dataset:
         digest = hashlib.sha256(repr(self.class_names).encode())
         for split in (self.train, self.validation, self.test):
             digest.update(repr(tuple(split.x.shape)).encode())
-            parts = split.x.to_csr() if isinstance(split.x, SparseRows) else (split.x.numpy(),)
-            for values in (*parts, split.y.numpy()):
+            parts = split.x.content() if isinstance(split.x, SparseRows) else (split.x.numpy(),)
+            for values in chain(parts, (split.y.numpy(),)):
                 digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()[:16]

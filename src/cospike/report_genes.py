@@ -88,5 +88,5 @@ def _rows(
     return Rows(title, heads, rows, len(view.columns) - len(rows))
 
 
-def _count(value: float) -> str:
+def _count(value: float | np.floating) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}"

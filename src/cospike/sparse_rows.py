@@ -16,6 +16,9 @@ _KEPT = ("float32", "float64", "int32", "int64", "int16", "uint8")
 """Types of numbers that are left as they are; others become float32."""
 
 
+_ROWS_PER_PART = 1_000
+
+
 class SparseRows:
     """Some rows of a matrix in CSR form, behind the few methods of a tensor that data need.
 
@@ -109,17 +112,13 @@ class SparseRows:
         out[row, self.columns[at].long()] = self.values[at].float()
         return out
 
-    def stored(self) -> Shaped[Tensor, " entry"]:
-        """What is stored of these rows: all entries but zeros."""
-        return self.values[self._entries()[1]]
-
-    def to_csr(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Starts, columns and values of these rows alone, as int64, int64 and float32: the same for the same rows."""
-        row, at = self._entries()
-        ends = torch.bincount(row, minlength=len(self)).cumsum(0)
-        parts = (torch.cat([ends.new_zeros(1), ends]), self.columns[at].long(), self.values[at].float())
-        starts, columns, values = (part.cpu().numpy() for part in parts)
-        return starts, columns, values
+    def content(self) -> Iterator[np.ndarray]:
+        """What these rows hold, in parts that are the same for the same rows: of each entry row, column and value."""
+        for start in range(0, len(self), _ROWS_PER_PART):
+            part = self[start : start + _ROWS_PER_PART]
+            row, at = part._entries()
+            for entries in (row, self.columns[at].long(), self.values[at].float()):
+                yield entries.cpu().numpy()
 
     def _entries(self) -> tuple[Int[Tensor, " entry"], Int[Tensor, " entry"]]:
         """Of every entry of these rows its row, counted from 0, and its place among all entries."""
