@@ -132,7 +132,7 @@ def test_an_effect_is_what_two_decoded_cells_differ_in(fitted):
 
 @pytest.mark.slow
 def test_a_run_of_cells_is_loaded_reported_and_encodes_other_cells_in_any_order_of_genes(fitted):
-    adata, model, run = fitted
+    _, model, run = fitted
     again = load(run)
     assert again.columns == model.columns == read_columns(run)
     other = draw(1)

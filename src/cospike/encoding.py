@@ -18,12 +18,10 @@ from cospike.data import Array, Split
 from cospike.device import Precision, check_precision, open_fabric
 from cospike.model import SparseVAE
 from cospike.progress import counting
-from cospike.sparse_rows import Rows, SparseRows
+from cospike.sparse_rows import ENTRIES_PER_PASS, Rows, SparseRows
 
 ROWS_PER_PASS = 2_000
 """Rows of a pass without gradients, where they are small: enough for the plug-in split, little memory."""
-
-_ENTRIES_PER_PASS = 2**24  # 64 MB of a tensor
 
 _VALUES = {
     "bernoulli": (0.0, 1.0, "Bernoulli", "Scale them, or use likelihood='gaussian'."),
@@ -39,7 +37,7 @@ def rows_per_pass(shape: Sequence[int]) -> int:
     >>> rows_per_pass((1, 28, 28)), rows_per_pass((30_000,))
     (2000, 559)
     """
-    return max(1, min(ROWS_PER_PASS, _ENTRIES_PER_PASS // max(1, math.prod(shape))))
+    return max(1, min(ROWS_PER_PASS, ENTRIES_PER_PASS // max(1, math.prod(shape))))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`SparseVAE`: an encoder that returns a distribution, a decoder that returns a distribution, and a prior."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -20,6 +21,7 @@ from cospike.encoders import Encoder, conv_trunk, mlp_trunk
 from cospike.mixed import parse_likelihood
 from cospike.priors import ClassPrior, FixedPrior, PseudoInputPrior, default_active_prior, default_n_dense
 from cospike.settings import check_model_settings, sizes, whole
+from cospike.sparse_rows import ENTRIES_PER_PASS
 from cospike.spike_slab import Spikes, SpikeSlab
 
 NetworkName: TypeAlias = Literal["mlp", "conv"]
@@ -183,8 +185,9 @@ class SparseVAE(nn.Module):
     @torch.no_grad()
     def decode_mean(self, z: Float[np.ndarray, "sample latent"]) -> Float[np.ndarray, "sample *event"]:
         """The mean of the likelihood of each code, as an array: a picture, of images."""
-        mean: Tensor = self.decode(torch.as_tensor(z, dtype=torch.float32, device=self.device)).mean
-        return mean.cpu().numpy()
+        codes = torch.as_tensor(z, dtype=torch.float32, device=self.device)
+        parts = codes.split(max(1, ENTRIES_PER_PASS // math.prod(self.shape)))
+        return torch.cat([self.decode(part).mean.cpu() for part in parts]).numpy()
 
     def forward(
         self,
