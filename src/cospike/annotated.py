@@ -28,7 +28,7 @@ from cospike._errors import InputError, check_type
 from cospike._version import __version__
 from cospike.cells import AnnData, read_anndata, read_cells
 from cospike.codes import Codes
-from cospike.data import Dataset, Split, from_anndata
+from cospike.data import Dataset, Split, from_cells
 from cospike.encoding import encode_dataset
 from cospike.factors import Factor, explain
 from cospike.likelihood import bounds, class_probabilities
@@ -87,10 +87,10 @@ def fit_anndata(
     Raises:
         InputError: if there are no such counts or classes, or a setting cannot be used.
     """
-    adata = _in_memory(adata, "fit_anndata")
-    data = from_anndata(
-        adata, label=label, layer=layer, unlabelled=unlabelled, validation=validation, test=test, seed=seed
-    )
+    of = "fit_anndata"
+    adata = _in_memory(adata, of)
+    cells = read_cells(adata, label=label, layer=layer, unlabelled=unlabelled, of=of)
+    data = from_cells(cells, name="cells", validation=validation, test=test, seed=seed, of=of)
     objective = objective or (Objective.class_consistent() if data.n_classes > 1 else Objective.vsc())
     own = {"active_prior": active_prior, "n_dense": n_dense}
     settings = model_settings(objective.name, n_latents) | {key: one for key, one in own.items() if one is not None}
@@ -121,7 +121,9 @@ def encode_anndata(
     of = "encode_anndata"
     check_type(model, SparseVAE, "model", of, "a SparseVAE", "`load` of a run folder gives one.")
     if not model.columns or model.columns[0].kind != "count":
-        raise InputError(f"'model' of {of} must have been trained on cells, got one of other data.")
+        raise InputError(
+            f"'model' of {of} must have been trained on cells, got one of other data. `fit_anndata` gives one."
+        )
     adata = _in_memory(adata, of)
     genes = [column.name for column in model.columns]
     cells = read_cells(adata, label=None, layer=layer, unlabelled=None, of=of, genes=genes)

@@ -23,6 +23,7 @@ AnnData: TypeAlias = Any
 """An object of the library anndata, which is an extra."""
 
 _USUAL = ("counts", "raw_counts", "raw", "umi", "umis", "spliced")  # names of layers that hold counts
+_ENTRIES_AT_ONCE = 2**22
 _ROWS_AT_ONCE = 1_000  # of counts on disk that are not sparse
 
 
@@ -79,7 +80,8 @@ def read_cells(
     if len(genes):
         counts, names = _aligned(counts, names, genes, of), tuple(genes)
     else:
-        seen = np.asarray(counts.max(axis=0).todense()).ravel() > 0
+        seen = np.zeros(len(names), dtype=bool)
+        seen[counts.indices] = True
         if not seen.all():
             _tell_unseen([name for name, is_seen in zip(names, seen, strict=True) if not is_seen])
             counts, names = counts[:, seen], tuple(np.array(names, dtype=object)[seen])
@@ -103,18 +105,23 @@ def _counts(adata: AnnData, layer: str | None, of: str) -> sparse.csr_matrix:
     counts = _to_csr(adata.X if layer is None else adata.layers[layer], place, of)
     if not counts.size or not counts.nnz:
         raise InputError(f"'adata' of {of} must have counts in {place}, got none. Is it the right layer?")
-    values = counts.data
-    for bad, got in (
-        (~np.isfinite(values), "NaN or infinity"),
-        (values < 0, "{:.4g}"),
-        (values != np.round(values), "{:.4g}"),
-    ):
-        if bad.any():
-            raise InputError(
-                f"'layer' of {of} must hold counts, whole numbers of at least 0, got {got.format(values[bad][0])} in "
-                f"{place}. {_where_counts_may_be(adata, layer)}"
-            )
+    if (got := _no_count(counts.data)) is not None:
+        raise InputError(
+            f"'layer' of {of} must hold counts, whole numbers of at least 0, got {got} in {place}. "
+            f"{_where_counts_may_be(adata, layer)}"
+        )
     return counts
+
+
+def _no_count(values: np.ndarray) -> str | None:
+    """What is no count, if anything is not; part by part, in little memory."""
+    for start in range(0, len(values), _ENTRIES_AT_ONCE):
+        part = values[start : start + _ENTRIES_AT_ONCE]
+        if not np.isfinite(part).all():
+            return "NaN or infinity"
+        if (bad := (part < 0) | (part != np.round(part))).any():
+            return f"{part[bad][0]:.4g}"
+    return None
 
 
 def _where_counts_may_be(adata: AnnData, layer: str | None) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor
 from cospike._arrays import MAX_UNNAMED, default_names, name_rows, to_array, to_labels
 from cospike._errors import InputError
 from cospike._text import to_text
-from cospike.cells import read_anndata, read_cells
+from cospike.cells import Cells, read_anndata, read_cells
 from cospike.choices import DATASETS, expand, is_cells, is_file, is_file_of_data, is_folder, is_table, unknown_data
 from cospike.columns import Column
 from cospike.data_folders import read_parts
@@ -203,8 +203,13 @@ def from_anndata(
         InputError: if there are no such counts or classes, or the extra `anndata` is missing.
     """
     of = "from_anndata"
-    _check_seed(seed, of)
     cells = read_cells(read_anndata(adata, of), label=label, layer=layer, unlabelled=unlabelled, of=of)
+    return from_cells(cells, name=name, validation=validation, test=test, seed=seed, of=of)
+
+
+def from_cells(cells: Cells, *, name: str, validation: float, test: float, seed: int, of: str) -> Dataset:
+    """What `from_anndata` makes of the cells that it reads; ``of`` is whom to name in messages."""
+    _check_seed(seed, of)
     sizes = [_count(test, n_rows=len(cells.y), n_taken=0, argument="test", of=of)]
     sizes.append(_count(validation, n_rows=len(cells.y), n_taken=sizes[0], argument="validation", of=of))
     x, y = SparseRows.from_csr(cells.counts), torch.from_numpy(cells.y)

@@ -35,7 +35,7 @@ def rows_per_pass(shape: Sequence[int]) -> int:
     """Rows of a pass without gradients: fewer of samples that are large.
 
     >>> rows_per_pass((1, 28, 28)), rows_per_pass((30_000,))
-    (2000, 559)
+    (2000, 279)
     """
     return max(1, min(ROWS_PER_PASS, ENTRIES_PER_PASS // max(1, math.prod(shape))))
 

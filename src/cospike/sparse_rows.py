@@ -16,8 +16,8 @@ _KEPT = ("float32", "float64", "int32", "int64", "int16", "uint8")
 """Types of numbers that are left as they are; others become float32."""
 
 
-ENTRIES_PER_PASS = 2**24
-"""Of a tensor of samples that is made without gradients: 64 MB, of which a dozen may be needed."""
+ENTRIES_PER_PASS = 2**23
+"""Of a tensor of samples that is made without gradients: 32 MB, of which a dozen may be needed."""
 
 _ROWS_PER_PART = 1_000
 
