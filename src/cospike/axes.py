@@ -73,8 +73,8 @@ def _templates(
         for step in (_STEP, -_STEP):
             moved = z.copy()
             moved[:, latent] += step
-            outputs = (decode(moved[labels == label]) for label in classes)  # in the memory of one class
-            ends.append(np.stack([output.mean(axis=0, dtype=float).ravel() for output in outputs]))
+            output = decode(moved).reshape(len(z), -1)
+            ends.append(np.stack([output[labels == label].mean(axis=0, dtype=float) for label in classes]))
         slopes.append((ends[0] - ends[1]) / (2 * _STEP))
     return np.stack(slopes, axis=1)
 

@@ -35,6 +35,7 @@ from cospike.training_checks import check_agreement, check_training, check_types
 _STEPS = 2_400  # what codes need to settle; small data pass by more often
 _EPOCHS_OF_COUNTS = 60  # a cell has thousands of entries: of small data, more passes learn each by heart
 _ROWS_FOR_AXES = 2_000  # two hundred of each of ten classes: an angle is then good to a degree
+_PASSES_FOR_AXES = 4  # at most, of samples that are large
 
 
 def fit(
@@ -202,7 +203,8 @@ def _turn(model: SparseVAE, split: Split, encode: Callable[[Split], Codes]) -> N
     """Give the dense block axes to be read in; slopes are taken of some samples, the classes as equally as can be."""
     labelled = (split.y != UNLABELLED).nonzero().squeeze(1)
     turns = in_turns(split.y[labelled].numpy(), np.random.default_rng(0))
-    rows = labelled[torch.from_numpy(turns[:_ROWS_FOR_AXES])]
+    n = min(_ROWS_FOR_AXES, _PASSES_FOR_AXES * rows_per_pass(model.shape))
+    rows = labelled[torch.from_numpy(turns[:n])]
     codes = encode(Split(split.x[rows], split.y[rows]))
     model.turn(orthogonal_axes(model, codes.values(codes.active()), codes.labels, model.n_dense))
 
