@@ -19,10 +19,11 @@ has …, something may stand that depends on the machine.
 `x` is 60 samples of six values in 0 … 1, `y` their labels 0, 1 and 2, `data` a data set of both; `z` is codes of three
 latents, `codes` their `Codes`; `many_x` is 20,000 samples of 5,000 classes, `many_y`. `model` takes such samples, and
 so does `gaussian`, with a Gaussian likelihood; `vsc` is `Objective.vsc()`; `transformer` and `classifier` are
-estimators with four latents, which train for an epoch. `images` is a folder of IDX files and `run` a finished run;
-`full` is a disk without room, on which lies such a run; `empty` is an empty file, `empty-folder` an empty folder; in
-`hollow` the images are an empty file, in `nested` a folder; `unpaired` has no labels, `short` too few. `\\xff` is a
-byte that is no text.
+estimators with four latents, which train for an epoch. `cells` is an AnnData object of 60 cells and six genes, with
+counts in a layer, and `with_counts` gives it others; `counter` is a model of counts. `images` is a folder of IDX files
+and `run` a finished run; `full` is a disk without room, on which lies such a run; `empty` is an empty file,
+`empty-folder` an empty folder; in `hollow` the images are an empty file, in `nested` a folder; `unpaired` has no
+labels, `short` too few. `\\xff` is a byte that is no text.
 
 This page is made of the lines that the tests run, `python docs/make_bad_data.py`. What an estimator is given is checked
 by scikit-learn before cospike sees it: of its messages the first line is shown.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import anndata
 import numpy as np
 import scipy.sparse
 import torch
@@ -80,7 +81,7 @@ def make_names() -> dict[str, Any]:
     many = np.arange(20_000) % 5_000
     return {
         **{name: getattr(cs, name) for name in cs.__all__},
-        **{"np": np, "torch": torch, "scipy": scipy, "os": os, "x": x, "y": y, "z": z},
+        **{"np": np, "torch": torch, "scipy": scipy, "os": os, "x": x, "y": y, "z": z, "with_counts": with_counts},
         "data": cs.from_arrays(x, y),
         "model": cs.SparseVAE((6,), 4, hidden=(8,)),
         "gaussian": cs.SparseVAE((6,), 4, hidden=(8,), likelihood="gaussian"),
@@ -90,7 +91,24 @@ def make_names() -> dict[str, Any]:
         "vsc": cs.Objective.vsc(),
         "transformer": cs.SparseVAETransformer(4, epochs=1, hidden=(8,), accelerator="cpu"),
         "classifier": cs.SparseVAEClassifier(4, epochs=1, hidden=(8,), accelerator="cpu"),
+        "cells": make_cells(),
+        "counter": cs.SparseVAE((6,), 4, hidden=(8,), likelihood="negative-binomial"),
     }
+
+
+def make_cells() -> anndata.AnnData:
+    """Sixty cells of six genes and three types: counts in a layer, their logarithms in X."""
+    counts = 1 + np.random.default_rng(0).poisson(2, (60, 6)).astype(np.float32)
+    cells = anndata.AnnData(np.log1p(counts), layers={"counts": scipy.sparse.csr_matrix(counts)})
+    cells.obs["kind"], cells.obs["batch"] = [f"kind {i % 3}" for i in range(60)], np.nan
+    return cells
+
+
+def with_counts(change: Callable[[np.ndarray], np.ndarray]) -> anndata.AnnData:
+    """Those cells with other counts."""
+    cells = make_cells()
+    cells.layers["counts"] = change(cells.layers["counts"].toarray())
+    return cells
 
 
 def run_command(line: str) -> tuple[int, str, str]:
@@ -384,6 +402,83 @@ REFUSED: dict[str, list[Refused]] = {
             "a name that is not UTF-8, of nothing",
             "load_dataset(os.fsdecode(b'\\xff'))",
             "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got '\\udcff'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+        ),
+    ],
+    "Cells": [
+        Refused(
+            "logarithms of counts",
+            "from_anndata(cells, label='kind')",
+            "'layer' of from_anndata must hold counts, whole numbers of at least 0, got 1.386 in adata.X. Is it layer='counts'?",
+        ),
+        Refused(
+            "a negative count",
+            "fit_anndata(with_counts(lambda counts: counts - 3), label='kind', layer='counts')",
+            "'layer' of fit_anndata must hold counts, whole numbers of at least 0, got -2 in adata.layers['counts']. Leave it out for adata.X, or name another layer.",
+        ),
+        Refused(
+            "NaN",
+            "from_anndata(with_counts(lambda counts: np.where(counts > 5, np.nan, counts)), layer='counts')",
+            "'layer' of from_anndata must hold counts, whole numbers of at least 0, got NaN or infinity in adata.layers['counts']. Leave it out for adata.X, or name another layer.",
+        ),
+        Refused(
+            "cells without counts",
+            "from_anndata(with_counts(lambda counts: counts * (np.arange(60) > 1)[:, None]), layer='counts')",
+            "'adata' of from_anndata must have counts in every cell, got none in rows 0, 1. sc.pp.filter_cells(adata, min_counts=1) drops such cells.",
+        ),
+        Refused(
+            "no counts at all",
+            "from_anndata(with_counts(lambda counts: 0 * counts), layer='counts')",
+            "'adata' of from_anndata must have counts in adata.layers['counts'], got none. Is it the right layer?",
+        ),
+        Refused(
+            "a layer that is not there",
+            "from_anndata(cells, layer='count')",
+            "'layer' of from_anndata must be one of adata.layers, got 'count'. Did you mean 'counts'?",
+        ),
+        Refused(
+            "a label that is not there",
+            "from_anndata(cells, label='kinds', layer='counts')",
+            "'label' of from_anndata must be a column of adata.obs, got 'kinds'. Did you mean 'kind'?",
+        ),
+        Refused(
+            "a label of no cell",
+            "from_anndata(cells, label='batch', layer='counts')",
+            "The column 'batch' of adata.obs must name classes, got nothing in any row.",
+        ),
+        Refused(
+            "a marker that is not there",
+            "from_anndata(cells, label='kind', layer='counts', unlabelled='Unknown')",
+            "'unlabelled' of from_anndata must be a value of adata.obs['kind'], got 'Unknown'. It has 'kind 0', 'kind 1', 'kind 2'.",
+        ),
+        Refused(
+            "an array in place of the object",
+            "fit_anndata(x, label='kind')",
+            "'adata' of fit_anndata must be an AnnData object, got ndarray. anndata.AnnData(counts) makes one.",
+        ),
+        Refused(
+            "a path in place of the object",
+            "fit_anndata('cells.h5ad', label='kind')",
+            "'adata' of fit_anndata must be an AnnData object to write into, got a path. anndata.read_h5ad(path) gives one.",
+        ),
+        Refused(
+            "a model of other data",
+            "encode_anndata(model, cells, layer='counts')",
+            "'model' of encode_anndata must have been trained on cells, got one of other data. `fit_anndata` gives one.",
+        ),
+        Refused(
+            "fractions for a model of counts",
+            "encode_dataset(counter, x)",
+            "The values of the split must be whole numbers for a negative-binomial likelihood, got others in rows 0, 1, 2, 3, 4 and 55 more. Are they logarithms, or scaled? Give counts as they were measured.",
+        ),
+        Refused(
+            "pictures of counts",
+            "SparseVAE((1, 8, 8), likelihood='negative-binomial')",
+            "'likelihood' of SparseVAE must not be 'negative-binomial' for observations of shape [1, 8, 8]: it is for rows of counts, such as those of genes. Use 'gaussian', or reshape them.",
+        ),
+        Refused(
+            "pseudo-inputs for counts",
+            "SparseVAE((6,), 4, likelihood='negative-binomial', prior='pseudo-inputs')",
+            "'prior' of SparseVAE must be 'fixed' or 'per-class' for a negative-binomial likelihood, got 'pseudo-inputs': they are learned, and are no counts. Leave it out.",
         ),
     ],
     "Training": [
@@ -1331,6 +1426,20 @@ TAKEN: dict[str, list[Taken]] = {
             "load_dataset(os.fsdecode(b'images-\\xff'))",
             "read",
             "it.n_classes == 3",
+        ),
+    ],
+    "Cells": [
+        Taken(
+            "cells without a label",
+            "from_anndata(cells, label='kind', layer='counts', unlabelled='kind 1')",
+            "they are of no known class",
+            "it.class_names == ('kind 0', 'kind 2') and -1 in it.train.y",
+        ),
+        Taken(
+            "counts as whole numbers, dense",
+            "from_anndata(with_counts(lambda counts: counts.astype(int)), layer='counts')",
+            "compressed sparse rows are made of them",
+            "it.train.x.dense().dtype == torch.float32",
         ),
     ],
     "Training and encoding": [

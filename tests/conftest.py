@@ -86,6 +86,17 @@ def unchecked():
     config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(scope="module")
+def writable_cells():
+    """With what AnnData needs to write the texts of pandas 3, where it does not do without (0.12 on Python 3.11)."""
+    anndata, pandas = pytest.importorskip("anndata"), pytest.importorskip("pandas")
+    with (
+        anndata.settings.override(allow_write_nullable_strings=True),
+        pandas.option_context("mode.string_storage", "python"),
+    ):
+        yield
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Where everything is installed (COSPIKE_NO_SKIPS), a skipped test is a failed one."""

@@ -171,16 +171,16 @@ def test_a_choice_among_equals_costs_the_logarithm_of_their_number():
     ("likelihood", "message"),
     [
         ("gausian", "Unknown likelihood 'gausian' of SparseVAE. Did you mean 'gaussian'"),
-        (None, "'likelihood' of SparseVAE must be 'bernoulli', 'gaussian' or blocks"),
+        (None, "'likelihood' of SparseVAE must be 'bernoulli', 'gaussian', 'negative-binomial' or blocks"),
         ([("gaussian", 2)], r"fill rows of shape \(3,\), got 2 entries"),
         ([("gaussian", 2, True), ("bernoulli", 1)], r"fill rows of shape \(3,\), got 4 entries"),
         ([("gausian", 3)], "Unknown kind 'gausian' of a block.*Did you mean 'gaussian'"),
-        ([("categorical", 1), ("gaussian", 2)], "must be 'bernoulli', 'gaussian' or blocks"),
-        ([("gaussian", 0), ("gaussian", 3)], "must be 'bernoulli', 'gaussian' or blocks"),
-        ([("gaussian", 3.0)], "must be 'bernoulli', 'gaussian' or blocks"),
-        ([("gaussian", 3, 0)], "must be 'bernoulli', 'gaussian' or blocks"),
-        (["gaussian"], "must be 'bernoulli', 'gaussian' or blocks"),
-        ([("gaussian", 10**12)], "must be 'bernoulli', 'gaussian' or blocks"),
+        ([("categorical", 1), ("gaussian", 2)], "must be 'bernoulli', 'gaussian', 'negative-binomial' or blocks"),
+        ([("gaussian", 0), ("gaussian", 3)], "must be 'bernoulli', 'gaussian', 'negative-binomial' or blocks"),
+        ([("gaussian", 3.0)], "must be 'bernoulli', 'gaussian', 'negative-binomial' or blocks"),
+        ([("gaussian", 3, 0)], "must be 'bernoulli', 'gaussian', 'negative-binomial' or blocks"),
+        (["gaussian"], "must be 'bernoulli', 'gaussian', 'negative-binomial' or blocks"),
+        ([("gaussian", 10**12)], "must be 'bernoulli', 'gaussian', 'negative-binomial' or blocks"),
     ],
 )
 def test_what_is_no_likelihood_is_refused(unchecked, likelihood, message):

@@ -17,12 +17,13 @@ from cospike._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cospike._errors import InputError, LostProcessError, TrainingWarning
+    from cospike.annotated import encode_anndata, fit_anndata
     from cospike.associations import Association, associate
     from cospike.attributes import measure_attributes
     from cospike.class_views import Score, measure_disentanglement
     from cospike.codes import Codes
     from cospike.counterfactuals import Counterfactual, find_counterfactual
-    from cospike.data import Dataset, Split, from_arrays, from_table, load_dataset
+    from cospike.data import from_anndata, from_arrays, from_table, load_dataset
     from cospike.deployment import export_onnx
     from cospike.directions import Direction, block_directions
     from cospike.disentanglement import monoscore
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from cospike.model import SparseVAE
     from cospike.objective import Objective
     from cospike.plausibility import Plausibility
+    from cospike.records import Dataset, Split
     from cospike.recovery import measure_recovery, support_f1
     from cospike.references import measure_references
     from cospike.runs import read_columns
@@ -55,12 +57,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_errors": ("InputError", "LostProcessError", "TrainingWarning"),
+    "annotated": ("encode_anndata", "fit_anndata"),
     "associations": ("Association", "associate"),
     "attributes": ("measure_attributes",),
     "class_views": ("Score", "measure_disentanglement"),
     "codes": ("Codes",),
     "counterfactuals": ("Counterfactual", "find_counterfactual"),
-    "data": ("Dataset", "Split", "from_arrays", "from_table", "load_dataset"),
+    "data": ("from_anndata", "from_arrays", "from_table", "load_dataset"),
     "deployment": ("export_onnx",),
     "directions": ("Direction", "block_directions"),
     "disentanglement": ("monoscore",),
@@ -82,6 +85,7 @@ _HOMES = {
     "model": ("SparseVAE",),
     "objective": ("Objective",),
     "plausibility": ("Plausibility",),
+    "records": ("Dataset", "Split"),
     "recovery": ("measure_recovery", "support_f1"),
     "references": ("measure_references",),
     "runs": ("read_columns",),
@@ -122,12 +126,15 @@ __all__ = [
     "block_directions",
     "bounds",
     "class_probabilities",
+    "encode_anndata",
     "encode_dataset",
     "evaluate",
     "explain",
     "export_onnx",
     "find_counterfactual",
     "fit",
+    "fit_anndata",
+    "from_anndata",
     "from_arrays",
     "from_table",
     "from_torch",

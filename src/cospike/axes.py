@@ -73,8 +73,8 @@ def _templates(
         for step in (_STEP, -_STEP):
             moved = z.copy()
             moved[:, latent] += step
-            output = decode(moved).reshape(len(z), -1).astype(float)
-            ends.append(np.stack([output[labels == label].mean(axis=0) for label in classes]))
+            output = decode(moved).reshape(len(z), -1)
+            ends.append(np.stack([output[labels == label].mean(axis=0, dtype=float) for label in classes]))
         slopes.append((ends[0] - ends[1]) / (2 * _STEP))
     return np.stack(slopes, axis=1)
 

@@ -15,6 +15,9 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".arrow")
 ARRAY_SUFFIXES = (".npz", ".npy")
 """Files that are read as arrays."""
 
+CELL_SUFFIXES = (".h5ad",)
+"""Files that are read as cells."""
+
 _LONGEST = 200  # of what was given, in a message
 
 
@@ -23,9 +26,14 @@ def is_table(source: str | Path) -> bool:
     return Path(source).suffix.lower() in TABLE_SUFFIXES
 
 
+def is_cells(source: str | Path) -> bool:
+    """Whether a path is named as a file of cells."""
+    return Path(source).suffix.lower() in CELL_SUFFIXES
+
+
 def is_file_of_data(source: str | Path) -> bool:
-    """Whether a path is named as a table or as arrays."""
-    return Path(source).suffix.lower() in (*TABLE_SUFFIXES, *ARRAY_SUFFIXES)
+    """Whether a path is named as a table, as arrays or as cells."""
+    return Path(source).suffix.lower() in (*TABLE_SUFFIXES, *ARRAY_SUFFIXES, *CELL_SUFFIXES)
 
 
 def check_data(*names_or_folders: str, tables: bool = False) -> None:
@@ -36,7 +44,7 @@ def check_data(*names_or_folders: str, tables: bool = False) -> None:
     cospike._errors.InputError: 'name_or_folder' of load_dataset must be ... got 'minst'. Did you mean 'mnist'?
     """
     for given in names_or_folders:
-        taken = is_file_of_data(given) and is_file(given) and (tables or not is_table(given))
+        taken = is_file_of_data(given) and is_file(given) and (tables or not (is_table(given) or is_cells(given)))
         if given not in DATASETS and not is_folder(given) and not taken:
             raise unknown_data(given)
 
@@ -75,7 +83,8 @@ def unknown_data(given: str) -> InputError:
     """What `cospike.load_dataset` says of a name that it does not know."""
     fix = did_you_mean(given, DATASETS)
     if is_file_of_data(given):
-        fix = "`cospike train` takes tables." if is_file(given) else "Is the path right?"
+        kind = "cells" if is_cells(given) else "tables"
+        fix = f"`cospike train` takes {kind}." if is_file(given) else "Is the path right?"
     given = given if len(given) <= _LONGEST else f"{given[:_LONGEST]}…"
     return InputError(
         "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or "

@@ -13,11 +13,13 @@ from torch.nn.functional import cross_entropy
 
 from cospike._random import private_random_state
 from cospike._types import UNLABELLED
+from cospike.counts import LogNormalise
 from cospike.data import Dataset, Split
 from cospike.encoders import conv_trunk, mlp_trunk
-from cospike.encoding import ROWS_PER_PASS
+from cospike.encoding import rows_per_pass
 from cospike.metrics import Measurement
 from cospike.schedule import Schedule, steps_per_epoch
+from cospike.sparse_rows import Rows
 
 _HOW = "accuracy of a supervised network itself (the encoder's trunk and a linear head, cross entropy); no codes"
 
@@ -30,6 +32,7 @@ class Classifier(nn.Module):
         n_classes: number of classes, in the order of their indices.
         network: "mlp", or "conv" for images.
         hidden: widths of the fully connected layers.
+        counts: whether rows are counts, which it then sees as logarithms of shares (`cospike.counts.log_normalise`).
         seed: of the initial weights.
 
     >>> Classifier((4,), 3).predict_probs(np.zeros((2, 4), dtype=np.float32)).shape
@@ -43,22 +46,25 @@ class Classifier(nn.Module):
         *,
         network: str = "mlp",
         hidden: Sequence[int] = (400,),
+        counts: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         with private_random_state(seed):
             trunk, width = (mlp_trunk if network == "mlp" else conv_trunk)(tuple(shape), hidden)
             self.layers = nn.Sequential(trunk, nn.Linear(width, n_classes))
+        self.look = LogNormalise() if counts else nn.Identity()
 
     def forward(self, x: Float[Tensor, "batch *event"]) -> Float[Tensor, "batch class"]:
         """Class logits."""
-        logits: Tensor = self.layers(x)
+        logits: Tensor = self.layers(self.look(x))
         return logits
 
     @torch.no_grad()
     def predict_probs(self, x: Float[np.ndarray, "sample *event"]) -> Float[np.ndarray, "sample class"]:
         """P(class | x) of arrays."""
-        parts = [self(part).softmax(dim=1) for part in torch.as_tensor(x, dtype=torch.float32).split(ROWS_PER_PASS)]
+        rows = torch.as_tensor(x, dtype=torch.float32)
+        parts = [self(part).softmax(dim=1) for part in rows.split(rows_per_pass(x.shape[1:]))]
         return torch.cat(parts).numpy()
 
 
@@ -84,7 +90,8 @@ def fit_classifier(
         seed: of the weights and of the order of the data.
     """
     x, y = _labelled(data.train)
-    classifier = Classifier(data.shape, data.n_classes, network=network, hidden=hidden, seed=seed)
+    counts = data.likelihood == "negative-binomial"
+    classifier = Classifier(data.shape, data.n_classes, network=network, hidden=hidden, counts=counts, seed=seed)
     optimizer = torch.optim.Adam(classifier.parameters(), lr=learning_rate)
     per_epoch = steps_per_epoch(len(y), batch_size)
     n_steps, decay = epochs * per_epoch, Schedule(1.0, 0.0, begin=0.5)
@@ -96,7 +103,7 @@ def fit_classifier(
             group["lr"] = learning_rate * decay(step / n_steps)
         rows = batches[step % per_epoch]
         optimizer.zero_grad(set_to_none=True)
-        cross_entropy(classifier(x[rows]), y[rows]).backward()
+        cross_entropy(classifier(x.index_select(0, rows)), y[rows]).backward()
         optimizer.step()
     return classifier.eval()
 
@@ -107,10 +114,10 @@ def accuracy(classifier: Classifier, split: Split) -> Measurement | None:
     x, y = _labelled(split)
     if not len(y):
         return None
-    right = torch.cat([classifier(part).argmax(dim=1) for part in x.split(ROWS_PER_PASS)]) == y
+    right = torch.cat([classifier(part).argmax(dim=1) for part in x.split(rows_per_pass(x.shape[1:]))]) == y
     return Measurement(float(right.double().mean()), "fraction", "higher", _HOW)
 
 
-def _labelled(split: Split) -> tuple[Tensor, Tensor]:
+def _labelled(split: Split) -> tuple[Rows, Tensor]:
     known = split.y != UNLABELLED
     return split.x[known], split.y[known]

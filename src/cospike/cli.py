@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 # How long OpenMP's threads spin for each other before they sleep, set before torch loads. Without an end a busy machine
 # is five times as slow; without spinning an idle one takes half again as long (docs/design/0014-speed-of-a-step.md).
@@ -18,7 +18,7 @@ from cospike._text import one_line
 from cospike._version import __version__
 from cospike.choices import check_data
 from cospike.options import DEMO_OBJECTIVES, ObjectiveName, Options, check_source, whole
-from cospike.results import Result, of_files
+from cospike.results import Result
 
 if TYPE_CHECKING:
     from cospike.data import Dataset
@@ -62,6 +62,7 @@ def train(
     *,
     out: Path,
     label: str | None = None,
+    layer: str | None = None,
     image_size: _ImageSize = None,
     objective: ObjectiveName = "class-consistent",
     resume: Annotated[bool, _Flag] = False,
@@ -77,11 +78,13 @@ def train(
     ```
 
     Args:
-        data: mnist, fashion-mnist, digits, shapes, sparse-linear; a table (CSV, TSV, Parquet, Feather); arrays (.npz,
-            .npy); a folder of IDX files, or of sub-folders of pictures (default: mnist if it is at hand, else digits).
+        data: mnist, fashion-mnist, digits, shapes, sparse-linear; a table (CSV, TSV, Parquet, Feather); cells (.h5ad);
+            arrays (.npz, .npy); a folder of IDX files, or of sub-folders of pictures (default: mnist if it is at hand,
+            else digits).
         out: The folder of the run. Every epoch is saved there.
-        label: Of a table, the column that names the classes, where empty cells are of no class; of arrays, the name of
-            the array of labels in an .npz, the file of labels of an .npy.
+        label: Of a table, or of cells, the column that names the classes, where what is empty is of no class; of
+            arrays, the name of the array of labels in an .npz, the file of labels of an .npy.
+        layer: Of cells, the layer that holds the counts (default: X).
         image_size: Of a folder of pictures, height and width, or one number for both (default: what all have, if that
             is at most 64; else their median height and width, the longer one scaled to 64). They are cut to its shape.
         objective: What to minimise.
@@ -89,14 +92,14 @@ def train(
         overwrite: Replace the run in OUT.
         options: Settings.
     """
-    check_source(data, label, (objective,), image_size)
+    check_source(data, label, (objective,), image_size, layer)
     from cospike.experiment import build_objective, train_run
     from cospike.folders import writing
     from cospike.html_report import report as write_report
     from cospike.progress import working
     from cospike.run_folders import check_folder
 
-    dataset = _load(data, options, label=label, image_size=image_size)
+    dataset = _load(data, options, label=label, layer=layer, image_size=image_size)
     built = build_objective(objective, options)
     check_folder(out, resume=resume, overwrite=overwrite)
     with writing(out):
@@ -114,6 +117,7 @@ def compare(
     *,
     out: Path,
     label: str | None = None,
+    layer: str | None = None,
     image_size: _ImageSize = None,
     objectives: _Objectives = DEMO_OBJECTIVES,
     resume: Annotated[bool, _Flag] = False,
@@ -131,20 +135,21 @@ def compare(
         data: As in `cospike train`.
         out: A folder; each objective has its run below it.
         label: As in `cospike train`.
+        layer: As in `cospike train`.
         image_size: As in `cospike train`.
         objectives: What to train; the report is that of the last one.
         resume: Go on where a comparison was interrupted.
         overwrite: Replace the runs below OUT.
         options: Settings of all runs.
     """
-    check_source(data, label, objectives, image_size)
+    check_source(data, label, objectives, image_size, layer)
     from cospike.experiment import compare as compare_objectives
     from cospike.folders import writing
     from cospike.html_report import report as write_report
     from cospike.progress import working
     from cospike.run_folders import check_folder
 
-    dataset = _load(data, options, label=label, image_size=image_size)
+    dataset = _load(data, options, label=label, layer=layer, image_size=image_size)
     folders = [out / name for name in objectives]
     for folder in folders:
         check_folder(folder, resume=resume, overwrite=overwrite)
@@ -223,49 +228,6 @@ def benchmark(
         print(page)
 
     return Result({"page": str(page), "runs": done.n_cells, "failed": n_failed}, show, failure)
-
-
-@data_app.default
-def list_data() -> Result:
-    """List the data sets, with their licences and where they are found now.
-
-    ```
-    cospike data
-    ```
-
-    """
-    from cospike.sources import list_datasets
-
-    listings = list_datasets()
-
-    def show() -> None:
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for column in ("name", "title", "licence", "where"):
-            table.add_column(column, overflow="fold")
-        for one in listings:
-            table.add_row(one.name, one.title, one.licence, one.where)
-        Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
-
-    return Result({"datasets": [asdict(one) for one in listings]}, show)
-
-
-@data_app.command
-def fetch(name: Literal["mnist", "fashion-mnist"]) -> Result:
-    """Fetch a data set into the cache, check it against its published checksums, and print the folder.
-
-    ```
-    cospike data fetch fashion-mnist
-    ```
-
-    Args:
-        name: The data set.
-    """
-    from cospike.sources import fetch_dataset
-
-    return of_files(folder=fetch_dataset(name, say=note))
 
 
 def _measured(measures: Mapping[str, "Mapping[str, Measurement]"], runs: Mapping[str, Path], report: Path) -> Result:

@@ -24,10 +24,13 @@ MAX_CATEGORIES = 50
 OTHER, ABSENT = "(other)", "(missing)"
 """The category of rare ones, and of cells that are missing where nothing else tells cells apart."""
 
+COUNTS_PER_CELL = 10_000.0
+"""Of the cell that a mean count is of, and of what an encoder sees, as `scanpy.pp.normalize_total(target_sum=1e4)`."""
+
 _FEW = 20  # rows; of so few, that all differ means nothing
 _LARGEST = 1e100  # of a number: its square is one too
 _FARTHEST = 1e9  # standard deviations from the mean: its square is a float32
-_KINDS = ("gaussian", "bernoulli", "categorical")
+_KINDS = ("gaussian", "bernoulli", "categorical", "count")
 
 Cells: TypeAlias = np.ndarray
 """A column as it is read: float64 with NaN for what is missing, or objects, each a text or None."""
@@ -39,7 +42,8 @@ class Column:
 
     Attributes:
         name: in the table.
-        kind: "gaussian" for a number, "bernoulli" for a choice of two, "categorical" for one of more.
+        kind: "gaussian" for a number, "bernoulli" for a choice of two, "categorical" for one of more; "count" for a
+            gene, of which all columns are then.
         missing: whether an indicator follows, which is 1 where the cell is missing.
         loc: mean of a number in the training rows.
         scale: its standard deviation; 1 if it is 0.
@@ -174,7 +178,8 @@ def encode_columns(columns: Sequence[Column], table: Mapping[str, Cells]) -> Flo
             raise InputError(f"The table lacks the column {column.name!r}, which the model was trained with.")
         cells = table[column.name]
         absent = is_missing(cells)
-        parts.append(_standardised(column, cells) if column.kind == "gaussian" else _chosen(column, cells))
+        is_number = column.kind in ("gaussian", "count")
+        parts.append(_standardised(column, cells) if is_number else _chosen(column, cells))
         if column.missing:
             parts.append(absent[:, None])
     return np.concatenate(parts, axis=1, dtype=np.float32)
@@ -223,7 +228,7 @@ def decode_columns(
     """
     table: dict[str, np.ndarray] = {}
     for column, at in entries_of(columns):
-        if column.kind == "gaussian":
+        if column.kind in ("gaussian", "count"):
             values: np.ndarray = x[:, at.start].astype(float) * column.scale + column.loc
         else:
             shares = x[:, at]
@@ -240,8 +245,10 @@ def column_attributes(columns: Sequence[Column], x: Float[np.ndarray, "row entry
     """What a latent is held against: numbers in their own units, and of choices the share of each category.
 
     A choice of two is named by its second category, as "smoker: yes"; cells that are missing are NaN, and whether they
-    are is an attribute too, as "age: missing".
+    are is an attribute too, as "age: missing". Of counts it is what they are in a cell of 10,000.
     """
+    if columns and columns[0].kind == "count":
+        x = x * (COUNTS_PER_CELL / np.maximum(x.sum(axis=1, keepdims=True), 1.0))
     attributes: dict[str, np.ndarray] = {}
     for column, at in entries_of(columns):
         absent = x[:, at.stop] > 0.5 if column.missing else np.zeros(len(x), dtype=bool)
@@ -255,14 +262,16 @@ def column_attributes(columns: Sequence[Column], x: Float[np.ndarray, "row entry
 
 def entry_names(column: Column) -> list[str]:
     """What to call each entry of a column, without the indicator."""
-    if column.kind == "gaussian":
+    if column.kind in ("gaussian", "count"):
         return [column.name]
     shown = column.categories[1:] if column.kind == "bernoulli" else column.categories
     return [f"{column.name}: {category}" for category in shown]
 
 
-def columns_to_json(columns: Sequence[Column]) -> list[dict[str, Any]]:
-    """As JSON, without what is a default."""
+def columns_to_json(columns: Sequence[Column]) -> list[dict[str, Any]] | dict[str, list[str]]:
+    """As JSON, without what is a default; of thirty thousand genes the names alone."""
+    if columns and columns[0].kind == "count":
+        return {"count": [one.name for one in columns]}
     plain = asdict(Column("", ""))
     kept = ({key: value for key, value in asdict(one).items() if value != plain[key]} for one in columns)
     return [one | ({"categories": list(one["categories"])} if "categories" in one else {}) for one in kept]
@@ -274,6 +283,8 @@ def columns_from_json(entries: Any) -> tuple[Column, ...]:
     Raises:
         ValueError: if that is something else.
     """
+    if isinstance(entries, dict):
+        entries = [{"name": name, "kind": kind} for kind, names in entries.items() for name in names]
     try:
         columns = tuple(Column(**one | {"categories": tuple(one.get("categories", ()))}) for one in entries)
     except (TypeError, AttributeError) as error:
@@ -282,7 +293,8 @@ def columns_from_json(entries: Any) -> tuple[Column, ...]:
         numbers = (one.loc, one.scale)
         fine = all(isinstance(text, str) for text in (one.name, one.fill, *one.categories)) and one.kind in _KINDS
         fine = fine and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
-        choices = {"gaussian": one.categories == (), "bernoulli": len(one.categories) == 2}
+        choices = dict.fromkeys(("gaussian", "count"), one.categories == ())
+        choices["bernoulli"] = len(one.categories) == 2
         if not fine or one.scale <= 0 or type(one.missing) is not bool:
             raise ValueError("it has columns that are none")
         if not choices.get(one.kind, len(one.categories) > 2):

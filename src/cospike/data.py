@@ -1,31 +1,32 @@
-"""`Dataset`: images or table rows in memory, one tensor a split, and the ways to get one.
+"""The ways to get a `Dataset`: by name, from files, or from one's own arrays and tables.
 
 By name or from files (`load_dataset`), or from one's own arrays (`from_arrays`) and tables (`from_table`). Published
 sets keep their test rows and hold out the last sixth of their training rows; of sets that are drawn on demand, each
 split is a draw of its own. Everywhere else what has to be held out is drawn by a seed, in proportion to every class.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 
 from cospike._arrays import MAX_UNNAMED, check_names, default_names, name_rows, to_array, to_labels
 from cospike._errors import InputError
 from cospike._text import to_text
-from cospike.choices import DATASETS, expand, is_file_of_data, is_folder, is_table, unknown_data
+from cospike.cells import Cells, read_anndata, read_cells
+from cospike.choices import DATASETS, expand, is_cells, is_file, is_file_of_data, is_folder, is_table, unknown_data
 from cospike.columns import Column
 from cospike.data_folders import read_parts
 from cospike.frames import read_table
+from cospike.records import Dataset as Dataset  # noqa: PLC0414  # which belong here as well
+from cospike.records import Split as Split  # noqa: PLC0414
 from cospike.sources import PUBLISHED, DatasetNotFoundError, load_published
+from cospike.sparse_rows import SparseRows
 from cospike.splits import deal
 from cospike.synthetic import SPLITS, SYNTHETIC
 
@@ -33,78 +34,25 @@ Array: TypeAlias = np.ndarray | Tensor
 """What a user gives: its shape is checked here, with a message that helps, not by its type."""
 
 
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Rows and their labels.
-
-    Attributes:
-        x: one row a sample; grey levels lie in [0, 1], a grey image has the shape 1 × height × width.
-        y: class index of each sample; −1 where it is not known.
-    """
-
-    x: Float[Tensor, "sample *event"]
-    y: Int64[Tensor, " sample"]
-
-    def __len__(self) -> int:
-        """Number of samples."""
-        return len(self.y)
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A data set in three splits: to learn from, to choose by, to report on.
-
-    >>> data = from_arrays(np.eye(10), np.arange(10) % 2, class_names=("even", "odd"))
-    >>> len(data.train), len(data.validation), len(data.test), data.shape
-    (6, 2, 2, (10,))
-    """
-
-    name: str
-    train: Split
-    validation: Split
-    test: Split
-    class_names: tuple[str, ...]
-    columns: tuple[Column, ...] = ()  # of a table: what the entries of a row are
-
-    @property
-    def likelihood(self) -> str | list[list[Any]]:
-        """What suits the data, for `SparseVAE`: blocks for the columns of a table, else "bernoulli"."""
-        return [column.block for column in self.columns] or "bernoulli"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one sample."""
-        return tuple(self.train.x.shape[1:])
-
-    @property
-    def n_classes(self) -> int:
-        """Number of named classes."""
-        return len(self.class_names)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 over class names, rows and labels, split by split."""
-        digest = hashlib.sha256(repr(self.class_names).encode())
-        for split in (self.train, self.validation, self.test):
-            digest.update(repr(tuple(split.x.shape)).encode())
-            for values in (split.x, split.y):
-                digest.update(np.ascontiguousarray(values.numpy()).data)
-        return digest.hexdigest()[:16]
-
-
 def load_dataset(
-    name_or_folder: str | Path, *, label: str | None = None, image_size: Sequence[int] | None = None, seed: int = 0
+    name_or_folder: str | Path,
+    *,
+    label: str | None = None,
+    layer: str | None = None,
+    image_size: Sequence[int] | None = None,
+    seed: int = 0,
 ) -> Dataset:
-    """A data set by name, or from a table, a file of arrays, or a folder of pictures or of IDX files.
+    """A data set by name, or from a table, a file of arrays or cells, or a folder of pictures or of IDX files.
 
     The names: 'mnist', 'fashion-mnist', 'digits', and, drawn on demand, 'shapes' and 'sparse-linear'. `from_table` says
-    how tables are read (CSV, TSV, Parquet, Feather), `cospike.array_files` of `.npz` and `.npy`, `cospike.pictures` of
-    a sub-folder for each class. A folder of IDX files holds one `train-images*` and one `train-labels*`, and may hold
-    `t10k-…` or `test-…` of both.
+    how tables are read (CSV, TSV, Parquet, Feather), `from_anndata` cells (`.h5ad`), `cospike.array_files` `.npz` and
+    `.npy`, `cospike.pictures` a sub-folder for each class. A folder of IDX files holds one `train-images*` and one
+    `train-labels*`, and may hold `t10k-…` or `test-…` of both.
 
     Args:
         name_or_folder: what to load.
         label: the column or array that tells the classes.
+        layer: of cells, which layer holds the counts; default: X.
         image_size: of pictures in a folder: height and width, or one number for both.
         seed: decides which rows are held out where the data come without a split. What is drawn on demand is the same
             whatever the seed: `cospike.synthetic.SPLITS` says how to draw it again with its causes.
@@ -118,6 +66,11 @@ def load_dataset(
     """
     _check_seed(seed, "load_dataset")
     path = expand(name_or_folder) if isinstance(name_or_folder, str | Path) else None
+    if path is not None and is_cells(path) and is_file(path) and image_size is None:
+        return from_anndata(path, label=label, layer=layer, name=to_text(path.stem), seed=seed)
+    if layer is not None:
+        got, expected = f"{layer} for {name_or_folder}", "left out for what is no .h5ad file"
+        raise _refusal("layer", expected, got, "Leave it out.", of="load_dataset")
     if path is not None and name_or_folder not in DATASETS and (is_file_of_data(path) or is_folder(path)):
         name = to_text(path.resolve().name if is_folder(path) else path.stem)
         name = name if name.strip(".") else "data"  # it is that of a folder too: .. would be a way up
@@ -221,6 +174,55 @@ def from_table(table: Any, *, label: str | None = None, name: str = "table", see
     return replace(data, columns=columns)
 
 
+def from_anndata(
+    adata: Any,
+    *,
+    label: str | None = None,
+    layer: str | None = None,
+    unlabelled: object = None,
+    name: str = "cells",
+    validation: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+) -> Dataset:
+    """A data set of cells from an AnnData object: counts of genes, which stay as sparse as they are.
+
+    Its likelihood is negative binomial (`cospike.counts`), its columns are the genes, and its counts share memory with
+    those of the object, where these are compressed sparse rows. Genes of which no cell has a count are left out, with
+    a `TrainingWarning`. Counts on disk (``backed="r"``) are read, nothing else is.
+
+    Args:
+        adata: the object, or the path of an `.h5ad` file.
+        label: the column of ``adata.obs`` that names the classes; cells in which it is empty are of no known class.
+        layer: which of ``adata.layers`` holds the counts; default: ``adata.X``.
+        unlabelled: the class that stands for none, such as "Unknown".
+        name: what to call it.
+        validation: the share of cells to choose by.
+        test: the share of cells to report on.
+        seed: decides which cells are held out: of every class in proportion.
+
+    Raises:
+        InputError: if there are no such counts or classes, or the extra `anndata` is missing.
+    """
+    of = "from_anndata"
+    cells = read_cells(read_anndata(adata, of), label=label, layer=layer, unlabelled=unlabelled, of=of)
+    return from_cells(cells, name=name, validation=validation, test=test, seed=seed, of=of)
+
+
+def from_cells(cells: Cells, *, name: str, validation: float, test: float, seed: int, of: str) -> Dataset:
+    """What `from_anndata` makes of the cells that it reads; ``of`` is whom to name in messages."""
+    _check_seed(seed, of)
+    sizes = [_count(test, n_rows=len(cells.y), n_taken=0, argument="test", of=of)]
+    sizes.append(_count(validation, n_rows=len(cells.y), n_taken=sizes[0], argument="validation", of=of))
+    x, y = SparseRows.from_csr(cells.counts), torch.from_numpy(cells.y)
+    parts = (torch.from_numpy(rows) for rows in deal(cells.y, sizes, seed=seed))
+    splits = {
+        split: Split(x[rows], y[rows]) for split, rows in zip(("test", "validation", "train"), parts, strict=True)
+    }
+    columns = tuple(Column(gene, "count") for gene in cells.genes)
+    return Dataset(name=name, class_names=cells.class_names, columns=columns, **splits)
+
+
 class _Rows(NamedTuple):
     """Rows that passed the checks, before they become a tensor: float32, or grey levels in a quarter of the memory."""
 
@@ -282,7 +284,7 @@ def _check_seed(seed: int, of: str) -> None:
         raise _refusal("seed", "at least 0", repr(seed), "Give a whole number.", of=of)
 
 
-def _count(share: object, *, n_rows: int, n_taken: int, argument: str) -> int:
+def _count(share: object, *, n_rows: int, n_taken: int, argument: str, of: str = "from_arrays") -> int:
     """How many rows a share of ``n_rows`` is, of which some are taken and one must be left."""
     got = f"a {type(share).__name__}"
     if isinstance(share, int | float | np.floating):
@@ -290,7 +292,7 @@ def _count(share: object, *, n_rows: int, n_taken: int, argument: str) -> int:
             return count
         got = f"{share:.3g} of {n_rows} rows"
     expected, fix = "a share that leaves every split a row, or a tuple (x, y)", "Give more rows or another share."
-    raise _refusal(argument, expected, got, fix)
+    raise _refusal(argument, expected, got, fix, of=of)
 
 
 def _to_split(rows: _Rows) -> Split:

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
+from cospike.counts import CountDistribution
 from cospike.mixed import MixedHead
 
-LikelihoodName: TypeAlias = Literal["bernoulli", "gaussian"]
+LikelihoodName: TypeAlias = Literal["bernoulli", "gaussian", "negative-binomial"]
 
 _LOG_SCALES = (-14.0, 28.0)
 """Of a Gaussian likelihood: from the grain of float32 beside 1 to the largest values that are taken. Where the decoder
@@ -53,13 +54,19 @@ class _Crop(nn.Module):
 class Decoder(nn.Module):
     """p(x | z): a trunk and a likelihood over the whole observation, so that `log_prob` is nats per row.
 
+    Of counts it starts from a ``baseline``, the logarithms of the shares of all training rows together, which latents
+    then move: to learn these first takes so long that latents are priced out meanwhile (docs/design/0017-counts.md).
+
     Args:
         trunk: maps [batch, latent] to [batch, *shape].
         shape: the axes of one observation.
         likelihood: "bernoulli" takes values in [0, 1] and reads a grey level as a mean; "gaussian" takes any
             number and learns one standard deviation for all entries (one for each would be won by constant ones);
-            blocks are for the columns of a table (`cospike.mixed`), and their Gaussians learn one together too.
+            "negative-binomial" takes counts and learns a dispersion for each entry (`cospike.counts`); blocks are for
+            the columns of a table (`cospike.mixed`), and their Gaussians learn one together too.
     """
+
+    baseline: Tensor
 
     def __init__(
         self, trunk: nn.Module, shape: tuple[int, ...], likelihood: LikelihoodName | Sequence[Sequence[Any]]
@@ -67,7 +74,10 @@ class Decoder(nn.Module):
         super().__init__()
         self.trunk, self.shape, self.likelihood = trunk, shape, likelihood
         self.mixed = None if isinstance(likelihood, str) else MixedHead(likelihood)
-        if likelihood != "bernoulli":
+        if likelihood == "negative-binomial":
+            self.log_dispersion = nn.Parameter(torch.zeros(shape))
+            self.register_buffer("baseline", torch.zeros(shape))
+        elif likelihood != "bernoulli":
             self.log_scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, z: Float[Tensor, "batch latent"]) -> Distribution:
@@ -76,6 +86,8 @@ class Decoder(nn.Module):
         if self.mixed is not None:
             mixed: Distribution = self.mixed(out, self.log_scale.clamp(*_LOG_SCALES))
             return mixed
+        if self.likelihood == "negative-binomial":
+            return CountDistribution(out + self.baseline, self.log_dispersion)
         if self.likelihood == "bernoulli":
             return GreyBernoulli(out, len(self.shape))
         scale = self.log_scale.clamp(*_LOG_SCALES).exp()

@@ -187,8 +187,10 @@ def _metadata(model: SparseVAE) -> dict[str, str]:
 def _rows(model: SparseVAE, run: Path) -> Float[Tensor, "sample *event"]:
     """Observations to check with: held-out ones of the run, as far as it keeps any, and noise."""
     generator = torch.Generator().manual_seed(0)
-    draw = torch.rand if model.settings["likelihood"] == "bernoulli" else torch.randn
-    noise = draw((max(_BATCHES), *model.shape), generator=generator)
+    likelihood, shape = model.settings["likelihood"], (max(_BATCHES), *model.shape)
+    noise = (torch.rand if likelihood == "bernoulli" else torch.randn)(shape, generator=generator)
+    if likelihood == "negative-binomial":
+        noise = noise.exp().round()
     if not (run / "previews.npz").is_file():
         return noise
     kept = torch.as_tensor(read_previews(run, model.shape)["x"], dtype=torch.float32)

@@ -1,5 +1,6 @@
 """`encode_dataset()`: from samples to `Codes`, and what every pass over data needs."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,15 +18,26 @@ from cospike.data import Array, Split
 from cospike.device import Precision, check_precision, open_fabric
 from cospike.model import SparseVAE
 from cospike.progress import counting
+from cospike.sparse_rows import ENTRIES_PER_PASS, Rows, SparseRows
 
 ROWS_PER_PASS = 2_000
-"""Rows of a pass without gradients: enough for the plug-in split, little memory."""
+"""Rows of a pass without gradients, where they are small: enough for the plug-in split, little memory."""
 
 _VALUES = {
     "bernoulli": (0.0, 1.0, "Bernoulli", "Scale them, or use likelihood='gaussian'."),
     "gaussian": (-1e12, 1e12, "Gaussian", "Standardise them: their squares must fit in float32, with room to spare."),
+    "negative-binomial": (0.0, 2.0**24, "negative-binomial", "Give counts as they were measured."),
 }
 """By likelihood: the values that it can have, and what to do about others."""
+
+
+def rows_per_pass(shape: Sequence[int]) -> int:
+    """Rows of a pass without gradients: fewer of samples that are large.
+
+    >>> rows_per_pass((1, 28, 28)), rows_per_pass((30_000,))
+    (2000, 279)
+    """
+    return max(1, min(ROWS_PER_PASS, ENTRIES_PER_PASS // max(1, math.prod(shape))))
 
 
 @contextmanager
@@ -88,8 +100,8 @@ def encode_dataset(
         torch.no_grad(),
         counting("encoding", n, show=progress) as advance,
     ):
-        for start in range(0, n, ROWS_PER_PASS):
-            part = slice(start, min(start + ROWS_PER_PASS, n))
+        for start in range(0, n, size := rows_per_pass(model.shape)):
+            part = slice(start, min(start + size, n))
             x = _as_tensor(rows[part])
             check_values(model, x, "the split", first=start)
             x = x.to(fabric.device)
@@ -110,19 +122,19 @@ def encode_dataset(
     )
 
 
-def _rows_of(model: SparseVAE, split: Split | Array, labels: Any) -> tuple[Array, Labels]:
+def _rows_of(model: SparseVAE, split: Split | Array, labels: Any) -> tuple[Array | SparseRows, Labels]:
     """Samples of the model's shape, where they are, and their labels."""
     fix = "np.asarray(values) makes one, np.load(path, mmap_mode='r') one of what is too large for the memory."
     check_type(split, (Split, np.ndarray, Tensor), "split", "encode_dataset", "a Split or an array [sample, …]", fix)
-    rows: Array = split.x if isinstance(split, Split) else split
+    rows: Array | SparseRows = split.x if isinstance(split, Split) else split
     if isinstance(split, Split):
         if labels is not None:
             raise _refusal("labels", "left out where the samples are a Split", type(labels).__name__, "It has its own.")
         labels = split.y.numpy()
     else:
-        rows = _plain(rows)
+        rows = _plain(split)
         rows = rows[:, None] if rows.ndim == 3 == len(model.shape) and model.shape[0] == 1 else rows
-    if not (rows.is_floating_point() if isinstance(rows, Tensor) else rows.dtype.kind == "f") and not _is_grey(rows):
+    if not isinstance(rows, SparseRows) and not _is_float(rows) and not _is_grey(rows):
         raise _refusal("split", "floating-point or uint8", rows.dtype, "Convert it.")
     if not rows.ndim:
         raise _refusal("split", "an array [sample, …]", "a single number", "Give one row a sample.")
@@ -144,6 +156,10 @@ def _plain(rows: Array) -> Array:
     return rows
 
 
+def _is_float(rows: Array) -> bool:
+    return rows.is_floating_point() if isinstance(rows, Tensor) else rows.dtype.kind == "f"
+
+
 def _is_grey(rows: Array) -> bool:
     return rows.dtype in (torch.uint8, np.uint8)
 
@@ -152,8 +168,10 @@ def _refusal(argument: str, expected: str, got: object, fix: str) -> InputError:
     return InputError(f"'{argument}' of encode_dataset must be {expected}, got {got}. {fix}")
 
 
-def _as_tensor(rows: Array) -> Tensor:
+def _as_tensor(rows: Array | SparseRows) -> Tensor:
     """Rows as the model takes them, read now if they lie on disk; grey levels in 0 … 1."""
+    if isinstance(rows, SparseRows):
+        return rows.dense()
     if isinstance(rows, Tensor):
         return rows / 255 if _is_grey(rows) else rows.float()
     if _is_grey(rows):
@@ -168,8 +186,13 @@ def check_shape(model: SparseVAE, shape: tuple[int, ...]) -> None:
         raise InputError(f"'shape' of SparseVAE must be that of the data, {shape}, got {model.shape}.")
 
 
-def check_values(model: SparseVAE, x: Tensor, name: str, *, first: int = 0) -> None:
+def check_values(model: SparseVAE, x: Rows, name: str, *, first: int = 0) -> None:
     """Refuse values that the model's likelihood cannot have: those of ``name``, whose rows count from ``first``."""
+    if isinstance(x, SparseRows):
+        for part in x.split(rows_per_pass(model.shape)):
+            check_values(model, part, name, first=first)
+            first += len(part)
+        return
     low, high = x.aminmax()
     if not (low.isfinite() and high.isfinite()):
         bad = (~x.isfinite()).flatten(1).any(1).nonzero().squeeze(1) + first
@@ -185,10 +208,30 @@ def check_values(model: SparseVAE, x: Tensor, name: str, *, first: int = 0) -> N
             f"The values of {name} must lie in {lowest:g} … {highest:g} for a {likelihood} likelihood, got "
             f"{low:.4g} … {high:.4g}, out of it in {name_rows(bad.tolist())}. {fix}"
         )
+    if likelihood == "negative-binomial":
+        _check_counts(x, name, first)
     if mixed is not None and len(shares := x[:, mixed.shares.to(x.device)].flatten()):
         low, high = shares.aminmax()
         if low < 0 or high > 1:
             raise InputError(
                 f"The shares and indicators of {name} must lie in 0 … 1, got {low:.4g} … {high:.4g}. "
                 "Do the blocks of the likelihood fit the columns?"
+            )
+
+
+def _check_counts(x: Tensor, name: str, first: int) -> None:
+    """Refuse what was not counted, and rows in which nothing was."""
+    for bad, expected, got, fix in (
+        (
+            x != x.round(),
+            "be whole numbers",
+            "others",
+            "Are they logarithms, or scaled? Give counts as they were measured.",
+        ),
+        (x.sum(1, keepdim=True) == 0, "have a count in every row", "none", "Drop such rows."),
+    ):
+        if (rows := bad.any(1).nonzero().squeeze(1)).numel():
+            raise InputError(
+                f"The values of {name} must {expected} for a negative-binomial likelihood, got {got} in "
+                f"{name_rows((rows + first).tolist())}. {fix}"
             )

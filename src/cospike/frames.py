@@ -62,7 +62,7 @@ def check_table(path: str | Path, label: str | None, *, needs_label: bool) -> No
     names = column_names(expand(path))
     if label is None and needs_label:
         usual = [name for name in names if name.lower() in _USUAL]
-        known = f"Is it {usual[0]!r}?" if usual else f"The columns: {_some(names)}."
+        known = f"Is it {usual[0]!r}?" if usual else f"The columns: {some_of(names)}."
         raise InputError(
             f"'label' of train must name the column of the classes in {Path(path).name}, got none. {known} "
             "Without classes, train with the objective vsc."
@@ -90,7 +90,7 @@ def read_table(source: Any, *, label: str | None, name: str, seed: int) -> Table
     n_held_out = round(_HELD_OUT * len(frame))
     if n_held_out < 1:
         raise InputError(f"{name} must have at least three rows, one for each split, got {len(frame)}. Add rows.")
-    y, class_names = _classes(frame[label], label, name) if label is not None else (_unknown(len(frame)), ())
+    y, class_names = classes_of(frame[label], label, name) if label is not None else (_unknown(len(frame)), ())
     parts = dict(zip(("test", "validation", "train"), deal(y, [n_held_out] * 2, seed=seed), strict=True))
     columns, cells = _fit_columns(frame.drop(columns=[label] if label else []), parts["train"], name)
     return Table(encode_columns(columns, cells), y, class_names, columns, parts)
@@ -187,11 +187,12 @@ def read_frame(source: Any) -> Frame:
 
 def _no_column(name: str, names: Sequence[str], label: str) -> InputError:
     near = did_you_mean(label, names)
-    fix = near if near.startswith("Did") else f"The columns: {_some(names)}."
+    fix = near if near.startswith("Did") else f"The columns: {some_of(names)}."
     return InputError(f"'label' of load_dataset must be a column of {name}, got {label!r}. {fix}")
 
 
-def _some(names: Sequence[str]) -> str:
+def some_of(names: Sequence[str]) -> str:
+    """The first dozen names, and how many more there are."""
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
@@ -231,10 +232,10 @@ def _fit_columns(frame: Frame, train: np.ndarray, name: str) -> tuple[tuple[Colu
             columns.append(fitted)
             kept[title] = cells
     if left_out:
-        told = _some([f"{title!r} ({reason})" for title, reason in left_out.items()])
+        told = some_of([f"{title!r} ({reason})" for title, reason in left_out.items()])
         _warn(f"Left out of {name}: {told}.")
     if many := [one.name for one in columns if OTHER in one.categories]:
-        told = _some(list(map(repr, many)))
+        told = some_of(list(map(repr, many)))
         _warn(f"More than {MAX_CATEGORIES} categories in {told} of {name}: the rarest count as {OTHER!r}.")
     if not columns:
         raise InputError(f"{name} must have a column to learn from beside the classes, got none. Add one.")
@@ -259,7 +260,7 @@ def _check_texts(name: str, cells: Cells) -> Cells:
     return cells
 
 
-def _classes(series: Any, label: str, name: str) -> tuple[Int64[np.ndarray, " row"], tuple[str, ...]]:
+def classes_of(series: Any, label: str, name: str) -> tuple[Int64[np.ndarray, " row"], tuple[str, ...]]:
     """Class indices and names, from the column of the classes."""
     cells = to_cells(series)
     if isinstance(cells, str):

@@ -30,11 +30,15 @@ def save_held_out(run: Path, data: Dataset, codes: Codes) -> None:
         codes: of its test rows.
     """
     if measure := attribute_measure(data.name, data.shape, data.columns):
-        runs.save_arrays(run, "attributes.npz", measure(data.test.x.numpy()))
+        runs.save_arrays(
+            run, "attributes.npz", measure(data.test.x.index_select(0, torch.arange(len(data.test))).numpy())
+        )
     if references := measure_references(data):
         write_atomic(run / "references.safetensors", references.to_bytes())
     rows = _preview_rows(codes)
-    runs.save_arrays(run, "previews.npz", {"index": rows, "x": data.test.x[torch.from_numpy(rows)].numpy()})
+    runs.save_arrays(
+        run, "previews.npz", {"index": rows, "x": data.test.x.index_select(0, torch.from_numpy(rows)).numpy()}
+    )
 
 
 def read_previews(run: Path, shape: tuple[int, ...], n_samples: int | None = None) -> dict[str, np.ndarray]:

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from cospike import __version__, plots, report_columns, report_figures, report_samples, report_tables, runs
+from cospike import (
+    __version__,
+    plots,
+    report_columns,
+    report_figures,
+    report_genes,
+    report_samples,
+    report_tables,
+    runs,
+)
 from cospike._errors import InputError, failed_write
 from cospike._files import write_atomic
 from cospike.associations import STRONG, WORTH_A_NAME
@@ -94,8 +103,9 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
     references = read_references(run, view.model.shape, len(view.uses))
     turned = report_samples.counterfactuals(view, references.classifier.predict_probs) if references else []
     drawn = report_figures.most_important(view.used, view.n_traversals)
-    shown: Any = report_columns if view.columns else report_samples  # as rows of a table, or as pictures and profiles
-    traverse = report_columns.effect_figure if view.columns else report_samples.traversal
+    of_columns: Any = report_genes if view.of_genes else report_columns
+    shown: Any = of_columns if view.columns else report_samples  # as rows of a table, or as pictures and profiles
+    traverse = of_columns.effect_figure if view.columns else report_samples.traversal
     return environment.get_template("report.html.j2").render(
         version=__version__,
         view=view,
@@ -124,8 +134,8 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
         stable=STABLE,
         turned=turned,
         turned_figure=report_samples.counterfactual_figure(view, turned) if turned and not view.columns else None,
-        moved=[report_columns.moved(view, one.found.before, one.found.after) for one in turned if view.columns],
-        described=report_columns.describe(view.columns),
+        moved=[of_columns.moved(view, one.found.before, one.found.after) for one in turned if view.columns],
+        described=of_columns.describe(view.columns),
         prior_samples=shown.prior_samples(view),
         curves=list(report_figures.curves(view.history)),
     )

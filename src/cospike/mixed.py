@@ -83,8 +83,8 @@ def _parse_block(given: Any) -> Block:
 
 def _refusal(got: str) -> InputError:
     return InputError(
-        "'likelihood' of SparseVAE must be 'bernoulli', 'gaussian' or blocks such as [('gaussian', 2), "
-        f"('categorical', 3)], got {got[:80]}. `Dataset.likelihood` fits the data."
+        "'likelihood' of SparseVAE must be 'bernoulli', 'gaussian', 'negative-binomial' or blocks such as "
+        f"[('gaussian', 2), ('categorical', 3)], got {got[:80]}. `Dataset.likelihood` fits the data."
     )
 
 

@@ -1,5 +1,6 @@
 """`SparseVAE`: an encoder that returns a distribution, a decoder that returns a distribution, and a prior."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -12,12 +13,15 @@ from torch.distributions import Distribution
 from cospike._errors import InputError
 from cospike._random import Noise
 from cospike.codes import Codes
+from cospike.columns import Column
+from cospike.counts import LogNormalise
 from cospike.decoders import Decoder, LikelihoodName, conv_mirror, mlp_mirror
 from cospike.divergence import ALWAYS_ON_LOGIT
 from cospike.encoders import Encoder, conv_trunk, mlp_trunk
 from cospike.mixed import parse_likelihood
 from cospike.priors import ClassPrior, FixedPrior, PseudoInputPrior, default_active_prior, default_n_dense
 from cospike.settings import check_model_settings, sizes, whole
+from cospike.sparse_rows import ENTRIES_PER_PASS
 from cospike.spike_slab import Spikes, SpikeSlab
 
 NetworkName: TypeAlias = Literal["mlp", "conv"]
@@ -47,7 +51,8 @@ class SparseVAE(nn.Module):
         n_latents: number of latents offered; training uses as many as pay.
         network: "mlp", or "conv" for images.
         hidden: widths of the fully connected layers of the encoder, mirrored in the decoder.
-        likelihood: "bernoulli" for values in [0, 1], "gaussian" for any, or blocks for a table (`Dataset.likelihood`).
+        likelihood: "bernoulli" for values in [0, 1], "gaussian" for any, "negative-binomial" for counts, which the
+            encoder sees as logarithms of shares (`cospike.counts`), or blocks for a table (`Dataset.likelihood`).
         active_prior: α, the prior P(latent ≠ 0) of a sparse latent; default `default_active_prior`.
         n_dense: the first so many latents are always on (α = 1), for factors that every sample has; default
             `default_n_dense`. With 0 all are sparse, as in VSC and the paper; with ``n_latents`` it is a VAE.
@@ -90,8 +95,9 @@ class SparseVAE(nn.Module):
         super().__init__()
         self.shape, n_latents = sizes(shape, "shape"), whole(n_latents, "n_latents")
         likelihood = parse_likelihood(likelihood, self.shape)
-        active_prior = default_active_prior(self.shape) if active_prior is None else active_prior
-        n_dense = default_n_dense(self.shape, n_latents) if n_dense is None else n_dense
+        counts = likelihood == "negative-binomial"
+        active_prior = default_active_prior(self.shape, counts=counts) if active_prior is None else active_prior
+        n_dense = default_n_dense(self.shape, n_latents, counts=counts) if n_dense is None else n_dense
         self.settings: dict[str, Any] = {
             "shape": list(self.shape),
             "n_latents": n_latents,
@@ -106,13 +112,17 @@ class SparseVAE(nn.Module):
             "seed": seed,
         }
         self.class_names: tuple[str, ...] = ()
+        self.columns: tuple[Column, ...] = ()  # what the entries of a row are, as far as `fit` knew
         choices = {"network": NetworkName, "likelihood": LikelihoodName, "prior": PriorName}
         check_model_settings(self.settings, {name: get_args(known) for name, known in choices.items()})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             trunk, mirror = (mlp_trunk, mlp_mirror) if network == "mlp" else (conv_trunk, conv_mirror)
             self.prior = FixedPrior(n_latents, active_prior, n_dense=n_dense)
-            self.encoder = Encoder(*trunk(self.shape, self.settings["hidden"]), n_latents, n_dense=n_dense)
+            layers, n_features = trunk(self.shape, self.settings["hidden"])
+            if counts:
+                layers = nn.Sequential(LogNormalise(), *layers)
+            self.encoder = Encoder(layers, n_features, n_latents, n_dense=n_dense)
             self.decoder = Decoder(mirror(self.shape, self.settings["hidden"], n_latents), self.shape, likelihood)
             self.conditional_prior: nn.Module | None = None
             if prior == "per-class":
@@ -123,6 +133,16 @@ class SparseVAE(nn.Module):
             self.register_buffer(f"pattern_{name}", torch.empty(0, n_latents))
         self.register_buffer("pattern_counts", torch.empty(0))
         self.register_buffer("dense_axes", None)  # until `turn`
+
+    @torch.no_grad()
+    def start_from(self, counts: Float[Tensor, " gene"]) -> None:
+        """Let a model of counts start from the shares of each entry in the training rows, unless it has a start.
+
+        Args:
+            counts: of all training rows together.
+        """
+        if self.settings["likelihood"] == "negative-binomial" and not self.decoder.baseline.any():
+            self.decoder.baseline.copy_(((counts + 0.5) / (counts + 0.5).sum()).log())
 
     @property
     def n_latents(self) -> int:
@@ -165,8 +185,9 @@ class SparseVAE(nn.Module):
     @torch.no_grad()
     def decode_mean(self, z: Float[np.ndarray, "sample latent"]) -> Float[np.ndarray, "sample *event"]:
         """The mean of the likelihood of each code, as an array: a picture, of images."""
-        mean: Tensor = self.decode(torch.as_tensor(z, dtype=torch.float32, device=self.device)).mean
-        return mean.cpu().numpy()
+        codes = torch.as_tensor(z, dtype=torch.float32, device=self.device)
+        parts = codes.split(max(1, ENTRIES_PER_PASS // math.prod(self.shape)))
+        return torch.cat([self.decode(part).mean.cpu() for part in parts]).numpy()
 
     def forward(
         self,

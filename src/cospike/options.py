@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from cyclopts import Group, Parameter, Token
 
 from cospike._errors import InputError
-from cospike.choices import check_data, is_file_of_data, is_table
+from cospike.choices import check_data, is_cells, is_file_of_data, is_table
 
 ObjectiveName: TypeAlias = Literal["class-consistent", "paper", "vsc", "vsc-pseudo-inputs", "vae"]
 """The presets of `cospike.objective`, which loads torch."""
@@ -48,8 +48,11 @@ class Options:
     """mlp, fully connected, or conv, convolutional (default: conv for images in colour or larger than 28 by 28)."""
     hidden: Annotated[tuple[int, ...], Parameter(group=_model, converter=whole, negative="")] = (400,)
     """Widths of the fully connected layers of the encoder; the decoder mirrors them."""
-    likelihood: Annotated[Literal["bernoulli", "gaussian"] | None, Parameter(group=_model)] = None
-    """bernoulli for values in 0 … 1, gaussian for any (default: bernoulli; of a table, one for each column)."""
+    likelihood: Annotated[
+        Literal["bernoulli", "gaussian", "negative-binomial"] | None, Parameter(group=_model, negative="")
+    ] = None
+    """bernoulli for values in 0 … 1, gaussian for any, negative-binomial for counts (default: bernoulli; of cells
+    negative-binomial; of a table, one for each column)."""
     active_prior: Annotated[float | None, Parameter(group=_model)] = None
     """Share of samples in which a sparse latent is expected to be active (default: 0.01, more for small data)."""
     n_dense: Annotated[int | None, Parameter(group=_model, converter=whole)] = None
@@ -97,7 +100,11 @@ class Options:
 
 
 def check_source(
-    name: str | None, label: str | None, objectives: Sequence[str], image_size: Sequence[int] | None = None
+    name: str | None,
+    label: str | None,
+    objectives: Sequence[str],
+    image_size: Sequence[int] | None = None,
+    layer: str | None = None,
 ) -> None:
     """Refuse data, and the column of their classes, that are not there, before anything loads that takes seconds.
 
@@ -113,6 +120,8 @@ def check_source(
         check_table(name, label, needs_label=bool({"class-consistent", "paper"} & {*objectives}))
     elif label is not None and (name is None or not is_file_of_data(name)):
         raise InputError(f"'--label' is for tables and arrays, got {label!r} for {name or 'mnist'}. Leave it out.")
+    if layer is not None and (name is None or not is_cells(name)):
+        raise InputError(f"'--layer' is for cells in an .h5ad file, got {layer!r} for {name or 'mnist'}. Leave it out.")
     if image_size is not None and name is None:
         got = " ".join(map(str, image_size))
         raise InputError(f"'--image-size' is for folders of pictures, got {got} for mnist. Leave it out.")

@@ -104,8 +104,8 @@ class PseudoInputPrior(nn.Module):
         return encode((chosen @ self.pseudo_inputs).view(x.shape))
 
 
-def default_active_prior(shape: tuple[int, ...]) -> float:
-    """The α of a model that is given none: 0.01 for 28 × 28 values and more, up to 0.1 for fewer.
+def default_active_prior(shape: tuple[int, ...], *, counts: bool = False) -> float:
+    """The α of a model that is given none: 0.01 for 28 × 28 values and more, up to 0.1 for fewer; of counts 0.05.
 
     A latent that is on costs ln(1/α) nats. An observation of few values has few nats to win: at 0.01 the codes of
     8 × 8 digits are mostly empty. The rule is ours, a starting point.
@@ -113,11 +113,11 @@ def default_active_prior(shape: tuple[int, ...]) -> float:
     >>> default_active_prior((1, 28, 28)), default_active_prior((1, 8, 8))
     (0.01, 0.1)
     """
-    return min(0.1, max(0.01, 0.01 * 28 * 28 / max(1, math.prod(shape))))
+    return 0.05 if counts else min(0.1, max(0.01, 0.01 * 28 * 28 / max(1, math.prod(shape))))
 
 
-def default_n_dense(shape: tuple[int, ...], n_latents: int) -> int:
-    """The number of dense latents of a model that is given none: 6 for 28 × 28 values and more, 1 for fewer.
+def default_n_dense(shape: tuple[int, ...], n_latents: int, *, counts: bool = False) -> int:
+    """The number of dense latents of a model that is given none: 6 for 28 × 28 values and more and for counts, else 1.
 
     Of few values, a few dense latents describe all there is, and leave nothing for the sparse ones to tell. At most a
     tenth of the latents are dense. The rule is ours, a starting point (docs/design/0004-dense-block.md).
@@ -125,4 +125,4 @@ def default_n_dense(shape: tuple[int, ...], n_latents: int) -> int:
     >>> default_n_dense((1, 28, 28), 60), default_n_dense((1, 8, 8), 60), default_n_dense((5,), 5)
     (6, 1, 0)
     """
-    return min(6 if math.prod(shape) >= 28 * 28 else 1, n_latents // 10)
+    return min(6 if counts or math.prod(shape) >= 28 * 28 else 1, n_latents // 10)

@@ -18,6 +18,7 @@ from cospike._files import write_cached
 from cospike._reading import MAX_BINARY, parse_json, read_file
 from cospike._types import UNLABELLED
 from cospike.classifier import Classifier, accuracy, fit_classifier
+from cospike.counts import LogNormalise, log_normalise
 from cospike.data import Dataset, Split
 from cospike.metrics import PROBE_ROWS, Measurement, parse_measurements
 from cospike.progress import working
@@ -32,7 +33,7 @@ _MAX_COLUMNS = 4_096  # a probe of more raw columns takes minutes
 _MAX_INPUTS = 65_536  # the network then has 26 million weights, 100 MB
 _INPUT = (
     f"accuracy of a logistic regression (standardised, C = 1, first {PROBE_ROWS:,} labelled training rows) on the raw "
-    "input: what a probe reads without a model"
+    "input, of counts the logarithms of their shares: what a probe reads without a model"
 )
 _CEILING = (
     "accuracy of a supervised network (fully connected, 400 hidden units, all labelled training rows): what can be "
@@ -58,6 +59,7 @@ class References:
         """One safetensors file."""
         metrics = {name: asdict(measured) for name, measured in self.metrics.items()}
         told = {"metrics": json.dumps(metrics), "fingerprint": self.fingerprint}
+        told |= {"input": "counts"} if isinstance(self.classifier.look, LogNormalise) else {}
         return bytes(format_tensors(self.classifier.state_dict(), told))
 
     @classmethod
@@ -69,8 +71,9 @@ class References:
         """
         try:
             weights, told = parse_tensors(content)
-            check_fit(lambda: Classifier(shape, n_classes), weights)
-            classifier = Classifier(shape, n_classes)
+            counts = told.get("input") == "counts"
+            check_fit(lambda: Classifier(shape, n_classes, counts=counts), weights)
+            classifier = Classifier(shape, n_classes, counts=counts)
             classifier.load_state_dict(weights)
             metrics = parse_measurements(parse_json(told["metrics"].encode()))
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
@@ -126,14 +129,17 @@ def _measure(data: Dataset, fingerprint: str) -> References:
     metrics = {}
     if ceiling := accuracy(classifier, data.test):
         metrics["probe_supervised"] = Measurement(ceiling.value, "fraction", "higher", _CEILING)
-        train, held_out = _rows(data.train, PROBE_ROWS), _rows(data.test)
-        if np.prod(data.shape) <= _MAX_COLUMNS and 1 < len(np.unique(train.labels)) <= probes.MOST_CLASSES:
-            value = probes.logistic_accuracy(train, held_out)
-            metrics["probe_input"] = Measurement(value, "fraction", "higher", _INPUT)
+        if np.prod(data.shape) <= _MAX_COLUMNS:
+            counts = data.likelihood == "negative-binomial"
+            train, held_out = _rows(data.train, PROBE_ROWS, counts=counts), _rows(data.test, counts=counts)
+            if 1 < len(np.unique(train.labels)) <= probes.MOST_CLASSES:
+                value = probes.logistic_accuracy(train, held_out)
+                metrics["probe_input"] = Measurement(value, "fraction", "higher", _INPUT)
     return References(classifier, metrics, fingerprint)
 
 
-def _rows(split: Split, n: int | None = None) -> probes.Rows:
-    """The first ``n`` labelled rows, flat."""
-    known = np.flatnonzero(split.y.numpy() != UNLABELLED)[:n]
-    return probes.Rows(split.x.numpy()[known].reshape(len(known), -1), split.y.numpy()[known])
+def _rows(split: Split, n: int | None = None, *, counts: bool = False) -> probes.Rows:
+    """The first ``n`` labelled rows, flat; of counts the logarithms of their shares."""
+    known = (split.y != UNLABELLED).nonzero().squeeze(1)[:n]
+    x = split.x.index_select(0, known).flatten(1)
+    return probes.Rows((log_normalise(x) if counts else x).numpy(), split.y[known].numpy())

@@ -95,6 +95,11 @@ class RunView:
             columns=runs.read_columns(run),
         )
 
+    @property
+    def of_genes(self) -> bool:
+        """Whether samples are cells, and columns counts of genes."""
+        return bool(self.columns) and self.columns[0].kind == "count"
+
     def shown_classes(self, codes: Codes) -> Codes:
         """Other codes of the run, which know the classes shown only."""
         return _of_classes(codes, self.classes)

@@ -129,7 +129,7 @@ def load(run: str | Path) -> SparseVAE:
     except (KeyError, RuntimeError, TypeError, ValueError, OverflowError, AttributeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")  # torch's have a stack below
         raise InputError(f"{run / 'weights.safetensors'} does not fit config.json beside it: {reason}.") from error
-    model.class_names = tuple(config["data"]["class_names"])
+    model.class_names, model.columns = tuple(config["data"]["class_names"]), read_columns(run)
     return model.eval()
 
 

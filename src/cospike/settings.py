@@ -59,6 +59,16 @@ def check_model_settings(settings: Mapping[str, Any], choices: Mapping[str, Sequ
         raise InputError(
             f"'{needed}' of SparseVAE must be at least 1 for the prior {settings['prior']!r}, got {settings[needed]}."
         )
+    if settings["likelihood"] == "negative-binomial" and len(settings["shape"]) != 1:
+        raise InputError(
+            f"'likelihood' of SparseVAE must not be 'negative-binomial' for observations of shape {settings['shape']}: "
+            "it is for rows of counts, such as those of genes. Use 'gaussian', or reshape them."
+        )
+    if settings["likelihood"] == "negative-binomial" and settings["prior"] == "pseudo-inputs":
+        raise InputError(
+            "'prior' of SparseVAE must be 'fixed' or 'per-class' for a negative-binomial likelihood, got "
+            "'pseudo-inputs': they are learned, and are no counts. Leave it out."
+        )
     if settings["network"] == "conv" and len(settings["shape"]) != 3:
         raise InputError(
             f"'network' of SparseVAE must be 'mlp' for observations of shape {settings['shape']}: "

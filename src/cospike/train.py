@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cospike import run_folders, runs
 from cospike._types import UNLABELLED
@@ -19,7 +20,7 @@ from cospike.collapse import warn_of_collapse
 from cospike.columns import columns_to_json
 from cospike.data import Dataset, Split
 from cospike.device import Precision, default_precision, open_fabric
-from cospike.encoding import encode_dataset
+from cospike.encoding import encode_dataset, rows_per_pass
 from cospike.folders import one_writer
 from cospike.held_out import save_held_out
 from cospike.model import SparseVAE
@@ -32,7 +33,9 @@ from cospike.trainer import Trainer
 from cospike.training_checks import check_agreement, check_training, check_types
 
 _STEPS = 2_400  # what codes need to settle; small data pass by more often
+_EPOCHS_OF_COUNTS = 60  # a cell has thousands of entries: of small data, more passes learn each by heart
 _ROWS_FOR_AXES = 2_000  # two hundred of each of ten classes: an angle is then good to a degree
+_PASSES_FOR_AXES = 4  # at most, of samples that are large
 
 
 def fit(
@@ -65,7 +68,7 @@ def fit(
             at labels, its dense block is turned to axes in which its effects are orthogonal (`cospike.axes`).
         data: only ``train`` sets weights; ``validation`` alone decides about stopping; ``test`` is encoded at the end.
         objective: default `Objective.class_consistent()`.
-        epochs: passes over the training data; default 24, or as many as make 2,400 steps.
+        epochs: passes over the training data; default 24, or as many as make 2,400 steps, of counts up to 60.
         batch_size: rows a step; default 250, or a tenth of the training data if that is less.
         learning_rate: of Adam, at the start, default 0.0025; it falls to 0 along a line over the second half.
         seed: of the order of the data and of every draw.
@@ -107,7 +110,13 @@ def fit(
     precision = precision or begun.get("precision") or default_precision(model, accelerator)
     compile = bool(begun.get("compile")) if compile is None else compile  # noqa: A001
     training = {
-        **default_training(len(data.train), epochs=epochs, batch_size=batch_size, learning_rate=learning_rate),
+        **default_training(
+            len(data.train),
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            counts=_of_counts(model),
+        ),
         "seed": seed,
         "patience": patience,
         "precision": precision,
@@ -124,6 +133,8 @@ def fit(
     with nullcontext() if run is None else one_writer(run):
         room = _least_bytes(model, data)
         resuming = run is not None and run_folders.open_run(run, config, resume=resume, overwrite=overwrite, room=room)
+        if _of_counts(model):
+            model.start_from(_total(model, data.train))
         trainer = Trainer(fabric, model, data, objective, config, run if first else None, tracker)
         if run is not None and resuming:
             trainer.load(run)
@@ -148,9 +159,14 @@ def fit(
 
 
 def default_training(
-    n_rows: int, *, epochs: int | None = None, batch_size: int | None = None, learning_rate: float | None = None
+    n_rows: int,
+    *,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    counts: bool = False,
 ) -> dict[str, Any]:
-    """How `fit` trains on ``n_rows``: what is given, and its defaults for the rest.
+    """How `fit` trains on ``n_rows``, which may be ``counts``: what is given, and its defaults for the rest.
 
     >>> default_training(50_000)
     {'epochs': 24, 'batch_size': 250, 'learning_rate': 0.0025}
@@ -161,11 +177,21 @@ def default_training(
         batch_size = min(250, max(1, n_rows // 10))
     if epochs is None:
         epochs = max(24, math.ceil(_STEPS / steps_per_epoch(n_rows, max(1, batch_size))))
+        epochs = min(epochs, _EPOCHS_OF_COUNTS) if counts else epochs
     return {
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": 2.5e-3 if learning_rate is None else learning_rate,
     }
+
+
+def _of_counts(model: SparseVAE) -> bool:
+    return bool(model.settings["likelihood"] == "negative-binomial")
+
+
+def _total(model: SparseVAE, split: Split) -> Tensor:
+    """All rows together."""
+    return sum((part.sum(0) for part in split.x.split(rows_per_pass(model.shape))), torch.zeros(model.shape))
 
 
 def _least_bytes(model: SparseVAE, data: Dataset) -> int:
@@ -178,14 +204,15 @@ def _turn(model: SparseVAE, split: Split, encode: Callable[[Split], Codes]) -> N
     """Give the dense block axes to be read in; slopes are taken of some samples, the classes as equally as can be."""
     labelled = (split.y != UNLABELLED).nonzero().squeeze(1)
     turns = in_turns(split.y[labelled].numpy(), np.random.default_rng(0))
-    rows = labelled[torch.from_numpy(turns[:_ROWS_FOR_AXES])]
+    n = min(_ROWS_FOR_AXES, _PASSES_FOR_AXES * rows_per_pass(model.shape))
+    rows = labelled[torch.from_numpy(turns[:n])]
     codes = encode(Split(split.x[rows], split.y[rows]))
     model.turn(orthogonal_axes(model, codes.values(codes.active()), codes.labels, model.n_dense))
 
 
 def _finish(model: SparseVAE, data: Dataset, run: Path | None, encode: Callable[[Split], Codes]) -> Codes:
     """Give the model its class patterns, and the run what it is read from; returns the training codes."""
-    model.class_names = data.class_names
+    model.class_names, model.columns = data.class_names, data.columns
     train = encode(data.train)
     model.set_class_patterns(train)
     if run is None:

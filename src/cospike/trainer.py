@@ -16,7 +16,7 @@ from cospike._errors import InputError, LostProcessError, TrainingWarning
 from cospike._random import Noise, draw_noise
 from cospike._types import UNLABELLED
 from cospike.data import Dataset
-from cospike.encoding import ROWS_PER_PASS, evaluating
+from cospike.encoding import evaluating, rows_per_pass
 from cospike.failures import Step, blame, name_failure, rows_at_fault
 from cospike.model import SparseVAE
 from cospike.objective import Objective
@@ -55,7 +55,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.training = self.config["training"]
         self.rank, self.n_processes = self.fabric.global_rank, self.fabric.world_size
-        self.x, self.y = (part.to(self.fabric.device) for part in (self.data.train.x, self.data.train.y))
+        self.x, self.y = self.data.train.x.to(self.fabric.device), self.data.train.y.to(self.fabric.device)
         self.n_steps = steps_per_epoch(len(self.y), self.training["batch_size"])
         self.model.to(self.fabric.device)
         fused = self.fabric.device.type in ("cpu", "cuda")  # one pass over the weights: a sixth of a step at batch 250
@@ -176,10 +176,10 @@ class Trainer:
         split = self.data.validation
         prior_probs = self.model.prior().active_probs
         with evaluating(self.model):
-            for part in torch.arange(len(split)).split(ROWS_PER_PASS):
+            for part in torch.arange(len(split)).split(rows_per_pass(self.model.shape)):
                 share = self._share(len(part))
                 rows = part[share.rows.start : share.rows.stop]
-                x, y = split.x[rows].to(self.fabric.device), split.y[rows].to(self.fabric.device)
+                x, y = (part.index_select(0, rows).to(self.fabric.device) for part in (split.x, split.y))
                 noise = self._noise((self.training["seed"], _OF_VALIDATION, int(part[0])), share)
                 parts = self._terms(x, y, prior_probs, noise, share if self.n_processes > 1 else None)
                 loss, parts = self.objective.priced(parts, 1.0)
