@@ -135,8 +135,6 @@ def _read_npy(path: Path, label: str | None) -> tuple[dict[str, np.ndarray], dic
         raise InputError(f"'label' of load_dataset must be the file of the labels of {path.name}, got {label!r}.")
     with _readable(path):
         rows = map_array(path)
-    if rows.nbytes > _MAX_BYTES:
-        raise InputError(f"{path} must fit in memory, got {rows.nbytes / 2**30:.0f} GB. Keep a part of the rows.")
     if labels is None:
         return {"train": rows}, {}
     with _readable(labels):

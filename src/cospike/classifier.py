@@ -19,7 +19,7 @@ from cospike.encoders import conv_trunk, mlp_trunk
 from cospike.encoding import rows_per_pass
 from cospike.metrics import Measurement
 from cospike.schedule import Schedule, steps_per_epoch
-from cospike.sparse_rows import Rows
+from cospike.stored_rows import Rows
 
 _HOW = "accuracy of a supervised network itself (the encoder's trunk and a linear head, cross entropy); no codes"
 

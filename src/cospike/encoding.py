@@ -18,7 +18,8 @@ from cospike.data import Array, Split
 from cospike.device import Precision, check_precision, open_fabric
 from cospike.model import SparseVAE
 from cospike.progress import counting
-from cospike.sparse_rows import ENTRIES_PER_PASS, Rows, SparseRows
+from cospike.sparse_rows import ENTRIES_PER_PASS
+from cospike.stored_rows import LazyRows, Rows
 
 ROWS_PER_PASS = 2_000
 """Rows of a pass without gradients, where they are small: enough for the plug-in split, little memory."""
@@ -122,11 +123,11 @@ def encode_dataset(
     )
 
 
-def _rows_of(model: SparseVAE, split: Split | Array, labels: Any) -> tuple[Array | SparseRows, Labels]:
+def _rows_of(model: SparseVAE, split: Split | Array, labels: Any) -> tuple[Array | LazyRows, Labels]:
     """Samples of the model's shape, where they are, and their labels."""
     fix = "np.asarray(values) makes one, np.load(path, mmap_mode='r') one of what is too large for the memory."
     check_type(split, (Split, np.ndarray, Tensor), "split", "encode_dataset", "a Split or an array [sample, …]", fix)
-    rows: Array | SparseRows = split.x if isinstance(split, Split) else split
+    rows: Array | LazyRows = split.x if isinstance(split, Split) else split
     if isinstance(split, Split):
         if labels is not None:
             raise _refusal("labels", "left out where the samples are a Split", type(labels).__name__, "It has its own.")
@@ -134,7 +135,7 @@ def _rows_of(model: SparseVAE, split: Split | Array, labels: Any) -> tuple[Array
     else:
         rows = _plain(split)
         rows = rows[:, None] if rows.ndim == 3 == len(model.shape) and model.shape[0] == 1 else rows
-    if not isinstance(rows, SparseRows) and not _is_float(rows) and not _is_grey(rows):
+    if not isinstance(rows, LazyRows) and not _is_float(rows) and not _is_grey(rows):
         raise _refusal("split", "floating-point or uint8", rows.dtype, "Convert it.")
     if not rows.ndim:
         raise _refusal("split", "an array [sample, …]", "a single number", "Give one row a sample.")
@@ -168,9 +169,9 @@ def _refusal(argument: str, expected: str, got: object, fix: str) -> InputError:
     return InputError(f"'{argument}' of encode_dataset must be {expected}, got {got}. {fix}")
 
 
-def _as_tensor(rows: Array | SparseRows) -> Tensor:
+def _as_tensor(rows: Array | LazyRows) -> Tensor:
     """Rows as the model takes them, read now if they lie on disk; grey levels in 0 … 1."""
-    if isinstance(rows, SparseRows):
+    if isinstance(rows, LazyRows):
         return rows.dense()
     if isinstance(rows, Tensor):
         return rows / 255 if _is_grey(rows) else rows.float()
@@ -188,7 +189,7 @@ def check_shape(model: SparseVAE, shape: tuple[int, ...]) -> None:
 
 def check_values(model: SparseVAE, x: Rows, name: str, *, first: int = 0) -> None:
     """Refuse values that the model's likelihood cannot have: those of ``name``, whose rows count from ``first``."""
-    if isinstance(x, SparseRows):
+    if isinstance(x, LazyRows):
         for part in x.split(rows_per_pass(model.shape)):
             check_values(model, part, name, first=first)
             first += len(part)

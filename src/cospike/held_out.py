@@ -19,6 +19,7 @@ from cospike.references import measure_references
 
 _MAX_COLUMNS = 200  # of a table, as attributes: more are more correlations than a report can wait for
 _PREVIEWS_PER_CLASS = 8
+_ROWS_PER_PART = 20_000
 
 
 def save_held_out(run: Path, data: Dataset, codes: Codes) -> None:
@@ -30,8 +31,9 @@ def save_held_out(run: Path, data: Dataset, codes: Codes) -> None:
         codes: of its test rows.
     """
     if measure := attribute_measure(data.name, data.shape, data.columns):
+        parts = [measure(part.numpy()) for part in data.test.x.split(_ROWS_PER_PART)]
         runs.save_arrays(
-            run, "attributes.npz", measure(data.test.x.index_select(0, torch.arange(len(data.test))).numpy())
+            run, "attributes.npz", {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         )
     if references := measure_references(data):
         write_atomic(run / "references.safetensors", references.to_bytes())

@@ -40,7 +40,7 @@ def read_options(path: Path) -> dict[str, Any]:
         raise
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path} must be YAML: {' '.join(str(error).split()):.300}.") from error
-    if content is None:
+    if content is None and text.strip():  # comments alone, as of a command without options
         return {}
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold options, such as `epochs: 40`, got {type(content).__name__}.")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cospike.columns import Column
 from cospike.sparse_rows import SparseRows
+from cospike.stored_rows import LazyRows, StoredRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +21,11 @@ class Split:
 
     Attributes:
         x: one row a sample; grey levels lie in [0, 1], a grey image has the shape 1 × height × width. What is mostly
-            0, as counts are, may be `SparseRows`.
+            0, as counts are, may be `SparseRows`; what is too large for memory, `StoredRows`.
         y: class index of each sample; −1 where it is not known.
     """
 
-    x: Float[Tensor, "sample *event"] | SparseRows
+    x: Float[Tensor, "sample *event"] | SparseRows | StoredRows
     y: Int64[Tensor, " sample"]
 
     def __len__(self) -> int:
@@ -73,7 +74,7 @@ class Dataset:
         digest = hashlib.sha256(repr(self.class_names).encode())
         for split in (self.train, self.validation, self.test):
             digest.update(repr(tuple(split.x.shape)).encode())
-            parts = split.x.content() if isinstance(split.x, SparseRows) else (split.x.numpy(),)
+            parts = split.x.content() if isinstance(split.x, LazyRows) else (split.x.numpy(),)
             for values in chain(parts, (split.y.numpy(),)):
                 digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()[:16]

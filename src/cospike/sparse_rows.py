@@ -5,7 +5,7 @@ Twenty thousand cells of thirty thousand genes are 2.4 GB as numbers and a seven
 """
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -130,7 +130,3 @@ class SparseRows:
         row = torch.arange(len(self), device=n.device).repeat_interleave(n)
         before = n.cumsum(0) - n
         return row, torch.arange(len(row), device=n.device) + (first - before)[row]
-
-
-Rows: TypeAlias = Tensor | SparseRows
-"""Samples in memory."""
