@@ -32,8 +32,7 @@ app = App(
     version=__version__,
     help="""Sparse generative models whose active latents agree within a class, and the tools to read them.
 
-    Start with `cospike train digits --out runs/digits`, which needs no download, and open the report it names.
-    """,
+    Start with `cospike train digits --out runs/digits`, which needs no download, and open the report it names.""",
     help_format="markdown",
     result_action="return_value",
     exit_on_error=False,  # `entry.main` prints every mistake alike
@@ -80,7 +79,7 @@ def train(
     from cospike.run_folders import check_folder
     from cospike.tables import print_measures
 
-    dataset = _load(data, options, label=label, image_size=image_size)
+    dataset = load_data(data, options, label=label, image_size=image_size)
     built = build_objective(objective, options)
     check_folder(out, resume=resume, overwrite=overwrite)
     with writing(out):
@@ -125,7 +124,7 @@ def compare(
     from cospike.run_folders import check_folder
     from cospike.tables import print_measures
 
-    dataset = _load(data, options, label=label, image_size=image_size)
+    dataset = load_data(data, options, label=label, image_size=image_size)
     folders = [out / name for name in objectives]
     for folder in folders:
         check_folder(folder, resume=resume, overwrite=overwrite)
@@ -283,7 +282,8 @@ def fetch(name: Literal["mnist", "fashion-mnist"]) -> None:
     print(fetch_dataset(name, say=note))
 
 
-def _load(name: str | None, options: Options, **given: Any) -> "Dataset":
+def load_data(name: str | None, options: Options, **given: Any) -> "Dataset":
+    """The data set of a name, or the default one, split by the seed of the options."""
     from cospike.data import load_dataset, load_default
 
     seed = options.seed if options.split_seed is None else options.split_seed

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 from cyclopts import CycloptsError, Parameter, UnusedCliTokensError
 from cyclopts.config import Dict
 
-from cospike import cli_runs  # noqa: F401  # its commands join the app
+from cospike import cli_runs, cli_sweeps  # noqa: F401  # their commands join the app
 from cospike._errors import InputError, LostProcessError, TrainingWarning
 from cospike._reading import read_file
 from cospike.cli import app, note
