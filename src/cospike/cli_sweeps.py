@@ -142,24 +142,24 @@ def _work(
     lost_after: float,
 ) -> "tuple[Trial, ...]":
     from cospike.sweeps.records import finished
-    from cospike.sweeps.storage import find_study, opened
+    from cospike.sweeps.storage import opened
     from cospike.sweeps.trial import train
     from cospike.sweeps.worker import Worker
 
-    with opened(address, out) as storage:
-        study = find_study(storage, name if address else "sweep", settings, first)
-    worker = Worker(
-        study,
-        space,
-        lambda params: train(setup, params),
-        n_trials=trials,
-        seed=setup.options.seed,
-        lost_after=lost_after,
-        say=note,
-    )
-    if trials:
-        worker.work()
-    return finished(study.get_trials(deepcopy=False), space)
+    study_name = name if address else "sweep"
+    with opened(address, out, name=study_name, settings=settings, first=first) as study:
+        worker = Worker(
+            study,
+            space,
+            lambda params: train(setup, params),
+            n_trials=trials,
+            seed=setup.options.seed,
+            lost_after=lost_after,
+            say=note,
+        )
+        if trials:
+            worker.work()
+        return finished(study.get_trials(deepcopy=False), space)
 
 
 def _write(out: Path, found: "tuple[Trial, ...]") -> None:

@@ -15,7 +15,7 @@ from cospike.sweeps.storage import DIRECTIONS
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-SLOT, ERROR, SURPLUS, SIGN, MEASURES = "slot", "error", "surplus", "sign_of_life", "measures"
+SLOT, ERROR, SIGN, MEASURES, WORKER = "slot", "error", "sign_of_life", "measures", "worker"
 """Attributes of a trial in the storage."""
 
 _STATES: dict[TrialState, State] = {
@@ -33,7 +33,6 @@ def to_attempts(trials: Sequence["FrozenTrial"]) -> list[Attempt]:
             _STATES.get(trial.state, "failed"),
             slot=trial.user_attrs.get(SLOT),
             error=trial.user_attrs.get(ERROR),
-            surplus=bool(trial.user_attrs.get(SURPLUS)),
         )
         for trial in trials
     ]

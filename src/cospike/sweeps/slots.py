@@ -1,15 +1,15 @@
 """Which trial is whose: how workers that know nothing of each other do every trial once, whoever of them dies.
 
 A sweep of n trials has n slots. An *attempt* is a trial of Optuna: it is begun by one worker and ends complete, failed
-by itself (its training came to nothing, which it would again) or lost (its worker died, or was interrupted). The k-th
-attempt that no other was begun for opens slot k; an attempt for a slot whose attempts were all lost names the slot.
+by itself (its training came to nothing, which it would again) or lost (its worker died, was interrupted, or found that
+it was one too many). The k-th attempt that was not made for another's slot opens slot k.
 
 Of all attempts for a slot, the one with the lowest number that is not lost *owns* it; only an owner may be trained. A
-storage numbers attempts one after another and lets one worker alone begin each, so that every worker finds the same
-owner, in whatever order they look: an attempt, once there, has all lower numbers before it for good. So
+storage numbers attempts one after another and lets one worker alone begin each, so that all workers find the same
+owner, in whatever order they look: once an attempt is there, all lower numbers are, and what is lost stays lost. So
 
-    - no more than n trials are ever trained to their end: the n-th owner has n − 1 before it;
-    - none is trained by two: two attempts for a slot have one owner, and the other withdraws (`surplus`);
+    - no more than n trials are ever trained to their end: there are n slots, and an owner that is finished stays it;
+    - none is trained by two: two attempts for a slot have one owner, and who began the other lets it go;
     - none is lost: a slot without an owner is seen as such by whoever looks next, and gets another attempt.
 """
 
@@ -29,19 +29,17 @@ class Attempt:
         state: "waiting" until a worker begins it.
         slot: the number of the attempt that opened the slot, where it is not this one.
         error: why the training came to nothing, of an attempt that failed by itself.
-        surplus: whether it was withdrawn, since another owned its slot, or there was none left.
     """
 
     number: int
     state: State
     slot: int | None = None
     error: str | None = None
-    surplus: bool = False
 
     @property
     def is_lost(self) -> bool:
         """Whether its slot is free for another."""
-        return self.surplus or (self.state == "failed" and self.error is None)
+        return self.state == "failed" and self.error is None
 
 
 class Survey(NamedTuple):
@@ -80,7 +78,7 @@ def survey(attempts: Sequence[Attempt], n_slots: int) -> Survey:
         n_slots: how many trials were asked for.
     """
     ordered = sorted(attempts, key=lambda attempt: attempt.number)
-    opened = [attempt.number for attempt in ordered if attempt.slot is None and not attempt.surplus][:n_slots]
+    opened = [attempt.number for attempt in ordered if attempt.slot is None][:n_slots]
     owners: dict[int, Attempt] = {}
     for attempt in ordered:
         slot = attempt.number if attempt.slot is None else attempt.slot
@@ -91,6 +89,11 @@ def survey(attempts: Sequence[Attempt], n_slots: int) -> Survey:
         tuple(slot for slot in opened if slot not in owners),
         max(0, n_slots - len(opened)),
     )
+
+
+def place(slot: int, attempts: Sequence[Attempt]) -> int:
+    """Which of all slots it is, counted from 0: the same, whether attempts for others came in between or not."""
+    return sum(attempt.slot is None and attempt.number < slot for attempt in attempts)
 
 
 def may_train(number: int, attempts: Sequence[Attempt], n_slots: int) -> bool:

@@ -39,16 +39,21 @@ _SETTINGS = "cospike"  # the attribute of a study that says what is swept
 
 
 @contextmanager
-def opened(address: str | None, out: Path) -> Iterator["optuna.storages.RDBStorage"]:
-    """The storage of a sweep, made if it is not there; while it is being opened no other worker opens it.
+def opened(
+    address: str | None, out: Path, *, name: str, settings: dict[str, Any], first: dict[str, Any]
+) -> Iterator["optuna.Study"]:
+    """The study of a sweep, begun if it is not there; while one worker looks for it, no other does.
 
     Args:
         address: of a PostgreSQL database; None: the file in ``out``.
         out: the folder of the sweep, made if it is not there.
+        name: of the study.
+        settings: everything that decides its trials; kept, and held against what it was begun with.
+        first: settings of a trial that is to come first, where the study is begun.
 
     Raises:
-        InputError: for another kind of address, a server that does not answer, a file that is none of a sweep, and a
-            folder that cannot be written.
+        InputError: for another kind of address, a server that does not answer, a file that is none of a sweep, a folder
+            that cannot be written, and a study that was begun with other settings.
     """
     need("sweep", ("optuna", "sqlalchemy"), of="cospike sweep")
     import optuna  # noqa: PLC0415  # an extra
@@ -59,27 +64,21 @@ def opened(address: str | None, out: Path) -> Iterator["optuna.storages.RDBStora
     try:
         with _opened_file(out / FILE) if address is None else _opened_server(address) as storage:
             check_room(out, _ROOM)
-            yield storage
+            study = _find_study(storage, name, settings, first)
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
         raise InputError(
             f"'--storage' must be the storage of sweeps, and answer, got {place}: {reason(error)}"
         ) from error
+    try:
+        yield study
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
-def find_study(
+def _find_study(
     storage: "optuna.storages.RDBStorage", name: str, settings: dict[str, Any], first: dict[str, Any]
 ) -> "optuna.Study":
-    """The study of a sweep, begun if it is not there.
-
-    Args:
-        storage: as `opened` gives it, while it is.
-        name: of the study.
-        settings: everything that decides its trials; kept, and held against what it was begun with.
-        first: settings of a trial that is to come first, where the study is begun.
-
-    Raises:
-        InputError: if it was begun with other settings, or is no sweep.
-    """
     import optuna  # noqa: PLC0415
 
     try:

@@ -1,7 +1,10 @@
 """One worker of a sweep: it begins a trial, trains it, says what came out, and looks after the trials of dead ones."""
 
+import os
+import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,8 +15,8 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from cospike._errors import InputError
-from cospike.sweeps.records import ERROR, MEASURES, SIGN, SLOT, SURPLUS, to_attempts
-from cospike.sweeps.slots import Survey, Watch, may_train, survey
+from cospike.sweeps.records import ERROR, MEASURES, SIGN, SLOT, WORKER, to_attempts
+from cospike.sweeps.slots import Survey, Watch, may_train, place, survey
 from cospike.sweeps.space import Choice, Space, check_params
 from cospike.sweeps.storage import DIRECTIONS
 from cospike.sweeps.storage import reason as reason_of_storage
@@ -103,10 +106,6 @@ class Worker:
         trial = self.study.ask()
         if may_train(trial.number, to_attempts(self._trials()), self.n_trials):
             return trial
-        try:
-            trial.set_user_attr(SURPLUS, True)
-        except UpdateFinishedTrialError:  # this worker stood still for so long that another took it for dead
-            return None
         self._end(trial.number, TrialState.FAIL)
         return None
 
@@ -116,22 +115,28 @@ class Worker:
                 params = self._patiently(lambda: self._choose(trial))
                 measures = dict(self.train(params))
             except KeyboardInterrupt as error:
-                self._end(trial.number, TrialState.FAIL)
-                self._try_again(trial.user_attrs.get(SLOT, trial.number), self._trials())
+                self._leave(trial)
                 raise KeyboardInterrupt("What is finished is saved; the same command goes on.") from error
+            except UpdateFinishedTrialError:
+                done = False
             except (InputError, *_STORAGE_ERRORS):
                 raise
             except Exception as error:  # of torch, or memory: one trial of many, which its failure must not end
                 kind = "" if isinstance(error, FloatingPointError) else f"{type(error).__name__}: "
-                line = kind + " ".join(str(error).split())[:500]
-                done = self._patiently(lambda: self._tell(trial, {ERROR: line}, TrialState.FAIL))
-                self.say(f"trial {trial.number} failed: {line}")
+                reason = kind + " ".join(str(error).split())[:500]
+                done = self._patiently(lambda: self._tell(trial, {ERROR: reason}, TrialState.FAIL))
+                line = f"trial {trial.number} failed: {reason}"
             else:
                 done = self._patiently(lambda: self._tell(trial, {MEASURES: measures}, TrialState.COMPLETE))
-                if done:
-                    self.say(self._line(trial.number, params, measures))
-        if not done:
-            self.say(f"cospike: trial {trial.number} took too long to show a sign of life: another worker trains it.")
+                line = self._line(trial.number, params, measures)
+        late = f"cospike: trial {trial.number} showed no sign of life for too long: another worker trains it."
+        self.say(line if done else late)
+
+    def _leave(self, trial: "Trial") -> None:
+        """Let others have the trial; where the storage cannot be reached, they find it without a sign of life."""
+        with suppress(*_STORAGE_ERRORS):
+            if self._end(trial.number, TrialState.FAIL):
+                self._try_again(trial.user_attrs.get(SLOT, trial.number), self._trials())
 
     def _line(self, number: int, params: Mapping[str, Any], measures: Mapping[str, float]) -> str:
         n = survey(to_attempts(self._trials()), self.n_trials).n_finished
@@ -145,7 +150,7 @@ class Worker:
 
     def _choose(self, trial: "Trial") -> dict[str, Any]:
         """Settings by the tree-structured Parzen estimator, drawn by a seed of the slot's own."""
-        slot = int(trial.user_attrs.get(SLOT, trial.number))
+        slot = place(trial.user_attrs.get(SLOT, trial.number), to_attempts(self._trials()))
         seed = int(np.random.SeedSequence((self.seed, slot)).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(seed=seed)
         params: dict[str, Any] = {}
@@ -221,6 +226,8 @@ class _Signs:
         n = 0
         while True:
             try:
+                if not n:
+                    self._trial.set_user_attr(WORKER, f"{platform.node()}, process {os.getpid()}")
                 self._trial.set_user_attr(SIGN, n)
             except UpdateFinishedTrialError:
                 return
