@@ -1,6 +1,7 @@
 """The command `cospike sweep`, which joins the app of `cospike.cli`."""
 
 import json as json_format
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,6 +79,10 @@ def sweep(
     from cospike._extras import need
 
     need("sweep", ("optuna", "sqlalchemy"), of="cospike sweep")
+    from cospike.sweeps.storage import parse_address
+
+    if storage is not None:
+        parse_address(storage)
     from cospike.device import n_processes
     from cospike.sweeps.space import default_space
     from cospike.sweeps.trial import check_space, default_params, prepare
@@ -141,17 +146,22 @@ def _work(
     trials: int,
     lost_after: float,
 ) -> "tuple[Trial, ...]":
+    from cospike.progress import working
     from cospike.sweeps.records import finished
     from cospike.sweeps.storage import opened
     from cospike.sweeps.trial import train
     from cospike.sweeps.worker import Worker
+
+    def train_one(params: Mapping[str, Any]) -> dict[str, float]:
+        with working("training a trial"):
+            return train(setup, params)
 
     study_name = name if address else "sweep"
     with opened(address, out, name=study_name, settings=settings, first=first) as study:
         worker = Worker(
             study,
             space,
-            lambda params: train(setup, params),
+            train_one,
             n_trials=trials,
             seed=setup.options.seed,
             lost_after=lost_after,
@@ -181,5 +191,5 @@ def _apply(out: Path, found: "tuple[Trial, ...]", which: str, setup: "Setup", op
     trial = pick(found, which)
     shared = replace(options, epochs=setup.options.epochs)
     path = out / ("best.yaml" if which == "best" else f"trial-{trial.number}.yaml")
-    write_atomic(path, format_config(trial, data=setup.data.name, objective=setup.objective, options=shared))
+    write_atomic(path, format_config(trial, objective=setup.objective, options=shared))
     return path

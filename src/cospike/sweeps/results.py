@@ -85,7 +85,7 @@ def pick(trials: Sequence[Trial], which: str) -> Trial:
     return found
 
 
-def format_config(trial: Trial, *, data: str, objective: str, options: Options) -> str:
+def format_config(trial: Trial, *, objective: str, options: Options) -> str:
     """A YAML file for `cospike train --config`: the settings of a trial, and what all trials shared.
 
     The epochs are left out unless they were searched: a trial is short, and a training should not be.

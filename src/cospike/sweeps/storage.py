@@ -55,7 +55,6 @@ def opened(
         InputError: for another kind of address, a server that does not answer, a file that is none of a sweep, a folder
             that cannot be written, and a study that was begun with other settings.
     """
-    need("sweep", ("optuna", "sqlalchemy"), of="cospike sweep")
     import optuna  # noqa: PLC0415  # an extra
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
@@ -159,7 +158,7 @@ def _opened_server(address: str) -> Iterator["optuna.storages.RDBStorage"]:
     import optuna  # noqa: PLC0415
     from sqlalchemy import create_engine, text  # noqa: PLC0415
 
-    url = _url(address).render_as_string(hide_password=False)
+    url = parse_address(address).render_as_string(hide_password=False)
     settings: dict[str, Any] = {
         "pool_pre_ping": True,  # a connection may have been cut while a trial was trained
         "connect_args": {"connect_timeout": 10, "application_name": "cospike sweep"},
@@ -174,7 +173,8 @@ def _opened_server(address: str) -> Iterator["optuna.storages.RDBStorage"]:
         engine.dispose()
 
 
-def _url(address: str) -> "URL":
+def parse_address(address: str) -> "URL":
+    """The address of a PostgreSQL database, for the driver that is used here; any other is refused."""
     from sqlalchemy import make_url  # noqa: PLC0415
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
@@ -193,4 +193,4 @@ def _url(address: str) -> "URL":
 
 def _shown(address: str) -> str:
     """An address without its password."""
-    return _url(address).set(drivername="postgresql").render_as_string(hide_password=True)
+    return parse_address(address).set(drivername="postgresql").render_as_string(hide_password=True)

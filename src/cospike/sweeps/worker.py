@@ -202,8 +202,8 @@ class Worker:
             except _STORAGE_ERRORS as error:
                 if time.monotonic() > until:
                     raise InputError(
-                        f"The storage cannot be reached: {reason_of_storage(error)} What is finished is saved there; "
-                        "the same command goes on."
+                        f"The storage cannot be read and written: {reason_of_storage(error)} What is finished is saved "
+                        "there; the same command goes on."
                     ) from error
                 time.sleep(_LOOKS)
 
