@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -135,6 +136,57 @@ def test_a_trial_that_fails_by_itself_is_told_and_not_repeated(tmp_path):
     assert len(work(tmp_path, 5, failing)) == 4
 
 
+def test_a_trial_that_was_left_is_trained_with_its_settings(tmp_path):
+    def interrupted(params):
+        raise KeyboardInterrupt
+
+    with opened(None, tmp_path, name="sweep", settings={}, first={"within": 5.0}) as study:
+        settings = {"n_trials": 2, "seed": 0, "lost_after": 60, "say": lambda line: None}
+        with pytest.raises(KeyboardInterrupt):
+            Worker(study, SPACE, interrupted, **settings).work()
+        Worker(study, SPACE, stand_in, **settings).work()
+        states = [(trial.state.name, trial.params["within"]) for trial in study.trials]
+    assert states[:2] == [("FAIL", 5.0), ("COMPLETE", 5.0)]
+    assert states[2][0] == "COMPLETE"
+
+
+def test_an_answer_that_does_not_arrive_does_not_count_twice(tmp_path, monkeypatch):
+    """The storage does what it is told, and the connection breaks before it says so."""
+    from cospike.sweeps import worker
+
+    monkeypatch.setattr(worker, "_LOOKS", 0.01)
+    said, calls = [], []
+    with opened(None, tmp_path, name="sweep", settings={}, first={}) as study:
+        tell = study.tell
+
+        def deaf(*given, **settings):
+            tell(*given, **settings)
+            calls.append(given)
+            if len(calls) == 1:
+                raise optuna.exceptions.StorageInternalError("the connection is broken")
+
+        monkeypatch.setattr(study, "tell", deaf)
+        Worker(study, SPACE, stand_in, n_trials=2, seed=0, lost_after=60, say=said.append).work()
+        assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE"]
+    assert [line.split(":")[0] for line in said] == ["trial 0, 1 of 2", "trial 1, 2 of 2"]
+
+
+def test_a_storage_that_stays_out_of_reach_ends_the_worker_with_a_line(tmp_path, monkeypatch):
+    from cospike.sweeps import worker
+
+    monkeypatch.setattr(worker, "_LOOKS", 0.01)
+
+    def broken(*_, **__):
+        raise optuna.exceptions.StorageInternalError("the disk is full")
+
+    with opened(None, tmp_path, name="sweep", settings={}, first={}) as study:
+        monkeypatch.setattr(study, "tell", broken)
+        with pytest.raises(
+            InputError, match=r"cannot be read and written: the disk is full\. What is finished is saved"
+        ):
+            Worker(study, SPACE, stand_in, n_trials=2, seed=0, lost_after=0.1, say=print).work()
+
+
 HAMMER = """
 import sys
 from pathlib import Path
@@ -173,6 +225,22 @@ def test_several_processes_share_a_file_and_one_is_killed(tmp_path):
     assert "RUNNING" not in states
     assert params == (30,)
     assert 27 <= len(numbers) <= 30  # the one that was killed may have finished trials that it did not come to tell
+
+
+def test_two_workers_do_not_begin_the_same_trial_of_a_file(tmp_path):
+    """Each is slow between looking whether a trial waits and taking it."""
+    from sqlalchemy import event
+
+    place = {"name": "sweep", "settings": {}, "first": {"within": 5.0}}
+    with opened(None, tmp_path, **place) as one, opened(None, tmp_path, **place) as other:
+        for study in (one, other):
+            engine = study._storage._backend.engine
+            event.listen(
+                engine, "before_cursor_execute", lambda *call: time.sleep(0.3) if "UPDATE trials" in call[2] else None
+            )
+        with ThreadPoolExecutor() as threads:
+            begun = list(threads.map(lambda study: study.ask().number, (one, other)))
+    assert sorted(begun) == [0, 1]
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _Flag = Parameter(negative="")
 _Whole = Annotated[int, Parameter(converter=whole)]
 _ImageSize = Annotated[tuple[int, ...] | None, Parameter(converter=whole, consume_multiple=(1, 2), negative="")]
-_Search = Annotated[tuple[str, ...], Parameter(consume_multiple=(1, None), negative="")]
+_Search = Annotated[tuple[str, ...], Parameter(consume_multiple=(1, None), negative="", show_default=False)]
 _Options = Annotated[Options, Parameter(name="*", consume_multiple=True)]
 
 _AGAIN = "run the same command again"

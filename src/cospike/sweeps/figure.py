@@ -40,7 +40,7 @@ def frontier_figure(trials: Sequence[Trial]) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("\N{MINUS SIGN}ELBO, nats a sample of the validation rows (less is better)")
     axes.set_ylabel("consistency gap, global latents aside (more is better)")
-    axes.legend(frameon=False, loc="lower right")
+    figure.legend(loc="outside upper left", ncols=2, frameon=False, handletextpad=0.3)
     return figure
 
 

@@ -177,7 +177,7 @@ class Worker:
         except UpdateFinishedTrialError:
             return self._is_complete(trial.number)  # told before, when the answer did not arrive
         values = [attributes[MEASURES][name] for name in DIRECTIONS] if state == TrialState.COMPLETE else None
-        return self._end(trial.number, state, values) or self._is_complete(trial.number)
+        return self._end(trial.number, state, values)
 
     def _is_complete(self, number: int) -> bool:
         return any(one.number == number and one.state == TrialState.COMPLETE for one in self._trials())
