@@ -11,7 +11,7 @@ import pytest
 from cospike.entry import app, main
 
 COMMANDS = ["train", "compare", "benchmark", "data", "data fetch", "report", "measure", "export", "encode", "generate",
-            "push"]  # fmt: skip
+            "push", "sweep"]  # fmt: skip
 
 
 def help_of(command, capsys):
@@ -63,6 +63,7 @@ def test_every_command_prints_json(trained, tmp_path, capsys, monkeypatch):
         f"train digits --out {tmp_path}/one {quick}": {"report", "runs", "measures"},
         f"compare digits --out {tmp_path}/two --objectives vae vsc {quick}": {"report", "runs", "measures"},
         f"benchmark digits --quick --models vae --seeds 1 --out {tmp_path}/b": {"page", "runs", "failed"},
+        f"sweep digits --trials 1 --out {tmp_path}/s {quick}": {"trials", "frontier", "best"},
         "data": {"datasets"},
         "data fetch mnist": {"folder"},
         f"report {trained.run}": {"report"},

@@ -1,5 +1,6 @@
 """What the README tells a reader to type works as it stands."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cospike import bounds, load, load_dataset
 from cospike.entry import main
 
 HOME = Path(__file__).parent.parent
@@ -14,6 +16,7 @@ README = (HOME / "README.md").read_text(encoding="utf-8")
 READING = (HOME / "docs" / "reading.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 DEPLOYMENT = (HOME / "docs" / "deployment.md").read_text(encoding="utf-8")
+SWEEPS = (HOME / "docs" / "sweeps.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ cospike (.*)$", README, re.MULTILINE)
 
 
@@ -64,6 +67,25 @@ def test_the_page_on_deployment_runs_from_top_to_bottom(tmp_path, monkeypatch, c
     assert np.abs(names["code"] - names["codes"].values()).max() < 1e-4
     assert names["mean"].shape == names["x"].shape
     assert len(names["names"]) == 10
+
+
+@pytest.mark.slow
+def test_the_page_on_sweeps_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^\$ cospike (.*)$", SWEEPS, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        main(shlex.split(command))
+        assert capsys.readouterr().out
+    names = {path.name for path in Path("sweeps/digits").iterdir()}
+    assert names >= {"sweep.db", "trials.csv", "frontier.png", "best.yaml"}
+    assert len(Path("sweeps/digits/trials.csv").read_text(encoding="utf-8").splitlines()) == 5
+    main(["sweep", *commands[1].split()[1:], "--json"])
+    found = json.loads(capsys.readouterr().out)
+    [best] = [trial for trial in found["trials"] if trial["number"] == found["best"]]
+    repeated = bounds(load("runs/best"), load_dataset("digits").validation)["neg_elbo"].value
+    assert repeated == pytest.approx(best["measures"]["neg_elbo"], rel=1e-6)  # the config is that of the trial
 
 
 def test_links_within_the_repository_lead_somewhere():

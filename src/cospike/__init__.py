@@ -4,8 +4,8 @@ Three nouns: `SpikeSlab`, a distribution; `SparseVAE`, a module; `Codes`, arrays
 `encode_dataset`, `measure`, `explain`, `report`. Left of `Codes` is torch, right of it is NumPy. Read the sources in
 this order: `spike_slab`, `information`, `divergence`, `priors`, `model`, `objective`, `train`, `encoding`, `metrics`,
 `likelihood`, `importance`, `kinds`, `factors`, `interventions`, `plausibility`, `counterfactuals`, `matching`,
-`families`, `attributes`, `associations`, `directions`, `disentanglement`; then `synthetic` and `recovery`, and
-`benchmark`.
+`families`, `attributes`, `associations`, `directions`, `disentanglement`; then `synthetic` and `recovery`,
+`benchmark`, and `sweeps`.
 
 Names load on first use, so that work on arrays alone, and `cospike --help`, never load torch.
 """

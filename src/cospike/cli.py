@@ -99,7 +99,7 @@ def train(
     from cospike.progress import working
     from cospike.run_folders import check_folder
 
-    dataset = _load(data, options, label=label, layer=layer, image_size=image_size)
+    dataset = load_data(data, options, label=label, layer=layer, image_size=image_size)
     built = build_objective(objective, options)
     check_folder(out, resume=resume, overwrite=overwrite)
     with writing(out):
@@ -149,7 +149,7 @@ def compare(
     from cospike.progress import working
     from cospike.run_folders import check_folder
 
-    dataset = _load(data, options, label=label, layer=layer, image_size=image_size)
+    dataset = load_data(data, options, label=label, layer=layer, image_size=image_size)
     folders = [out / name for name in objectives]
     for folder in folders:
         check_folder(folder, resume=resume, overwrite=overwrite)
@@ -242,7 +242,8 @@ def _measured(measures: Mapping[str, "Mapping[str, Measurement]"], runs: Mapping
     return Result({"report": str(report), "runs": folders, "measures": plain}, show)
 
 
-def _load(name: str | None, options: Options, **given: Any) -> "Dataset":
+def load_data(name: str | None, options: Options, **given: Any) -> "Dataset":
+    """The data set of a name, or the default one, split by the seed of the options."""
     from cospike.data import load_dataset, load_default
 
     seed = options.seed if options.split_seed is None else options.split_seed
