@@ -42,7 +42,7 @@ def test_help_teaches_by_examples_that_parse(command, capsys):
     assert lines
     for line in lines:
         assert line in shown
-        name, *tokens = shlex.split(line.replace(" --json", ""))
+        name, *tokens = shlex.split(re.sub(r" --json| --config \S+", "", line))  # which every command takes
         assert name == "cospike"
         app.config = ()
         app.parse_args(tokens, exit_on_error=False, print_error=False)
@@ -63,7 +63,7 @@ def test_every_command_prints_json(trained, tmp_path, capsys, monkeypatch):
         f"train digits --out {tmp_path}/one {quick}": {"report", "runs", "measures"},
         f"compare digits --out {tmp_path}/two --objectives vae vsc {quick}": {"report", "runs", "measures"},
         f"benchmark digits --quick --models vae --seeds 1 --out {tmp_path}/b": {"page", "runs", "failed"},
-        f"sweep digits --trials 1 --out {tmp_path}/s {quick}": {"trials", "frontier", "best"},
+        f"sweep digits --trials 1 --out {tmp_path}/s {quick}": {"objectives", "asked", "trials", "frontier", "best"},
         "data": {"datasets"},
         "data fetch mnist": {"folder"},
         f"report {trained.run}": {"report"},
