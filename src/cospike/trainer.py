@@ -193,7 +193,9 @@ class Trainer:
         """What all processes contribute."""
         if self.n_processes == 1 or not parts:
             return parts
-        return dict(zip(parts, sum_over_processes(torch.stack(list(parts.values())))[0].unbind(), strict=True))
+        names = sorted(parts)  # a state is read in an order of its own, another one in each process
+        sums = sum_over_processes(torch.stack([parts[name] for name in names]))[0].unbind()
+        return dict(zip(names, sums, strict=True))
 
     def _keep_best(self, loss: float) -> None:
         if self.training["patience"] is None or self.epoch <= self.objective.warm_up.until * self.training["epochs"]:
