@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qs
 
 import pytest
 import torch
@@ -73,11 +74,8 @@ class StandIn(BaseHTTPRequestHandler):
             store.repos.setdefault(repo, {"README.md": b"old", ".gitattributes": b""})
             return self.answer(status, {"url": f"{store.url}/{repo}", "error": "exists"})
         repo = "/".join(path[2:4])
-        if path[4] == "preupload":
-            files = [
-                {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in json.loads(body)["files"]
-            ]
-            return self.answer(content={"files": files})
+        if path[4] in ("preupload", "paths-info"):
+            return self.tell(repo, path[4], body)
         assert path[4] == "commit"
         for line in map(json.loads, body.splitlines()):
             value = line["value"]
@@ -87,6 +85,15 @@ class StandIn(BaseHTTPRequestHandler):
                 del store.repos[repo][value["path"]]
         store.n_commits += 1
         return self.answer(content={"commitUrl": f"{store.url}/{repo}/commit/x", "commitOid": store.sha(repo)})
+
+    def tell(self, repo, of, body):
+        """How files are to be sent, or how large they are."""
+        if of == "paths-info":
+            store, asked = self.server.store, parse_qs(body.decode())["paths"]
+            known = store.repos.get(repo, {})
+            return self.answer(content=[entry(name, known[name], store) for name in asked if name in known])
+        files = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in json.loads(body)["files"]]
+        return self.answer(content={"files": files})
 
     def do_HEAD(self):
         self.do_GET()
@@ -106,13 +113,14 @@ class StandIn(BaseHTTPRequestHandler):
         if len(path) > 5 and path[5] not in ("main", store.sha(repo)):
             return self.refuse(404, "RevisionNotFound")
         if len(path) > 4 and path[4] == "tree":
-            tree = [
-                {"type": "file", "path": name, "size": len(part), "oid": hashlib.sha1(part).hexdigest()}
-                for name, part in files.items()
-            ]
-            return self.answer(content=tree)
+            return self.answer(content=[entry(name, part, store) for name, part in files.items()])
         siblings = [{"rfilename": name} for name in files]
         return self.answer(content={"id": repo, "sha": store.sha(repo), "siblings": siblings})
+
+
+def entry(name, content, store):
+    size = store.sizes.get(name, len(content))
+    return {"type": "file", "path": name, "size": size, "oid": hashlib.sha1(content).hexdigest()}
 
 
 class Store(SimpleNamespace):
@@ -128,7 +136,7 @@ def store(monkeypatch, tmp_path):
     """The stand-in, which the library takes for the hub; its cache is empty."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
     server.daemon_threads = True
-    server.store = Store(repos={}, asked=[], tokens=set(), status=0, n_commits=0)
+    server.store = Store(repos={}, asked=[], tokens=set(), status=0, n_commits=0, sizes={})
     server.store.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -262,6 +270,14 @@ def test_what_is_no_shared_run_is_refused_in_one_line(measured, store, change, m
     with pytest.raises(InputError, match=message) as refusal:
         cs.load("hf://someone/digits")
     assert "\n" not in str(refusal.value)
+
+
+def test_what_is_too_large_to_be_read_is_not_fetched(measured, store):
+    cs.push_to_hub(measured, "someone/digits")
+    store.sizes["weights.safetensors"] = 2**34
+    with pytest.raises(InputError, match=r"at most 8,589,934,592 bytes, got 17,179,869,184 in weights\.safetensors"):
+        cs.load("hf://someone/digits")
+    assert not [*Path(import_module("huggingface_hub.constants").HF_HUB_CACHE).rglob("weights*")]
 
 
 def edit(files, entries):

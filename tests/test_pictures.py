@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image, TiffImagePlugin, features
 
 from cospike._errors import InputError, TrainingWarning
 from cospike.data import load_dataset
@@ -225,6 +225,26 @@ def test_levels_that_are_no_numbers_or_too_high_are_left_out(tmp_path):
         save(tmp_path / "a" / f"{name}.tif", Image.fromarray(levels))
     with pytest.warns(TrainingWarning, match=r"as unreadable pictures: .* and 1 more"):
         assert len(read_pictures(tmp_path).x) == 1
+
+
+def test_a_corner_of_a_tile_of_gigabytes_is_left_out_before_it_is_decoded(tmp_path, monkeypatch):
+    """143 bytes of TIFF that say of 16 × 16 pixels that they lie in a tile of 40,000 × 40,000."""
+    packed = b"\x80\x0b\x60\x50\x22\x0c\x0c\x85\x01"
+    tags = {256: 16, 257: 16, 258: 8, 259: 5, 262: 1, 277: 1, 322: 40_000, 323: 40_000, 324: 134, 325: len(packed)}
+    entries = b"".join(struct.pack("<HHII", tag, 3 if value < 9 else 4, 1, value) for tag, value in tags.items())
+    save(tmp_path / "a" / "good.png", Image.new("L", (8, 8)))
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    (tmp_path / "a" / "x.tif").write_bytes(head + entries + struct.pack("<I", 0) + packed)
+    decoded = []
+
+    def load(image):
+        decoded.append(image)
+        raise OSError("not here")
+
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "_load_libtiff", load)
+    with pytest.warns(TrainingWarning, match=r"as unreadable pictures: a/x\.tif\."):
+        assert len(read_pictures(tmp_path).x) == 1
+    assert not decoded
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,13 @@ SECONDS, MEMORY = 2, 2**30
 _HANGS = 60  # seconds by the clock, after which it waits for something
 _MAX_INPUT = {"options": 2**11}  # bytes, of others 2**16: YAML is parsed in Python
 _SHM = Path("/dev/shm")
+_PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "png": ("RGBA", {}),
+    "gif": ("P", {}),
+    "tiff": ("RGB", {"compression": "tiff_lzw"}),
+    "jpg": ("RGB", {"progressive": True}),
+    "webp": ("RGB", {"lossless": True}),
+}
 
 
 class Target(NamedTuple):
@@ -74,14 +82,21 @@ def make_data_seeds(folder: Path) -> None:
     """Tables and arrays, as users have them."""
     import numpy as np
     import pandas as pd
+    from PIL import Image
 
     columns = {"kind": ["a", "b", "é"] * 4, "size": [1.5, None, -2.0] * 4, "n": [1, 2, 3] * 4, "on": [True, False] * 6}
     table = pd.DataFrame(columns)
     table.to_csv(folder / "table.csv", index=False)
     table.to_parquet(folder / "table.parquet")
     table.to_feather(folder / "table.feather", compression="uncompressed")
+    table.to_feather(folder / "packed.feather", compression="zstd")
     np.save(folder / "rows.npy", np.arange(12.0).reshape(6, 2))
     np.savez(folder / "rows.npz", x=np.arange(12.0).reshape(6, 2), y=np.array(["a", "b"] * 3))
+    levels = np.arange(3 * 9 * 11, dtype=np.uint8).reshape(9, 11, 3)
+    for name, (colours, options) in _PICTURES.items():
+        path = folder / f"{name}-pictures" / "a" / f"x.{name}"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(levels).convert(colours).save(path, **options)
 
 
 def targets(run: Path) -> dict[str, Target]:
@@ -99,6 +114,7 @@ def targets(run: Path) -> dict[str, Target]:
     from cospike.idx import read_idx
     from cospike.model import SparseVAE
     from cospike.option_files import use_options
+    from cospike.pictures import read_pictures
     from cospike.references import read_references
     from cospike.run_state import unpack
     from cospike.table_files import column_names, read_file
@@ -130,11 +146,22 @@ def targets(run: Path) -> dict[str, Target]:
             weight.grad = torch.zeros_like(weight)
         optimizer.step()
 
+    def pictures(path: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is left out, and said so
+            read_pictures(path.parent.parent)
+
     def of_run(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
         return lambda path: read(path.parent)
 
     tensors, archive = mutators.mutate_safetensors, mutators.mutate_archive
-    return {
+    drawn = {
+        name: Target(
+            f"{name}-pictures/a/x.{name}", pictures, mutators.mutate_png if name == "png" else mutators.mutate_bytes
+        )
+        for name in _PICTURES
+    }
+    return drawn | {
         "idx": Target("images", read_idx, mutators.mutate_idx),
         "idx-gzip": Target("labels.gz", partial(read_idx, ndim=1), mutators.mutate_idx),
         "config": Target("config.json", of_run(runs.load), mutators.mutate_json),
@@ -151,6 +178,7 @@ def targets(run: Path) -> dict[str, Target]:
         "csv": Target("table.csv", table, mutators.mutate_table),
         "parquet": Target("table.parquet", table, mutators.mutate_bytes),
         "feather": Target("table.feather", table, mutators.mutate_bytes),
+        "feather-zstd": Target("packed.feather", table, mutators.mutate_bytes),
         "npy": Target("rows.npy", read_array_file, mutators.mutate_bytes),
         "npz": Target("rows.npz", read_array_file, archive),
         "rows": Target("rows.jsonl", of_run(read_rows), mutators.mutate_lines),

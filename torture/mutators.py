@@ -7,8 +7,11 @@ import gzip
 import io
 import json
 import random
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 Havoc = Callable[[bytes], bytes]
@@ -190,3 +193,24 @@ def mutate_yaml(content: bytes, rng: random.Random, havoc: Havoc) -> bytes:
     action = rng.random()
     lines[i] = name + b": " + part if colon and action < 0.6 else lines[i] + part if action < 0.7 else part
     return b"\n".join(lines)
+
+
+def mutate_png(content: bytes, rng: random.Random, havoc: Havoc) -> bytes:
+    """A picture of which the bytes of one chunk are others, its length and checksum right; or any bytes."""
+    chunks, at = [], 8
+    while at + 12 <= len(content):
+        end = at + 8 + int.from_bytes(content[at : at + 4], "big")
+        chunks.append((content[at + 4 : at + 8], content[at + 8 : end]))
+        at = end + 4
+    if not chunks or rng.random() < 0.1:
+        return havoc(content)
+    place = rng.randrange(len(chunks))
+    kind, part = chunks[place]
+    if kind == b"IDAT" and rng.random() < 0.5:
+        with suppress(zlib.error):
+            part = zlib.compress(havoc(zlib.decompress(part)))
+    else:
+        part = havoc(part)
+    chunks[place] = (kind, part)
+    parts = (struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+    return content[:8] + b"".join(parts)

@@ -68,6 +68,7 @@ def fetch_run(address: str) -> Path:
     need("hub", ("huggingface_hub",), of=address)
     from huggingface_hub import snapshot_download  # noqa: PLC0415  # an extra
 
+    _check_sizes(repo_id, revision, address)
     with _talking(f"Cannot get {address}"):
         folder = snapshot_download(
             repo_id,
@@ -78,6 +79,19 @@ def fetch_run(address: str) -> Path:
         )
     _check(Path(folder), address)
     return Path(folder)
+
+
+def _check_sizes(repo_id: str, revision: str | None, address: str) -> None:
+    """Refuse what is too large to be read, before a disk is filled with it, as far as the hub tells."""
+    from huggingface_hub import HfApi  # noqa: PLC0415  # an extra
+
+    try:
+        found = HfApi().get_paths_info(repo_id, [*_SHARED, MANIFEST], revision=revision)
+    except Exception:  # whatever it is, the download itself meets it, or does with what the cache has
+        return
+    for one in found:
+        if (size := getattr(one, "size", 0)) > MAX_BINARY:
+            raise InputError(f"{address} must have files of at most {MAX_BINARY:,} bytes, got {size:,} in {one.path}.")
 
 
 def push_to_hub(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from cospike._ceiling import limited_memory
 from cospike._errors import InputError, TrainingWarning
 from cospike._reading import MAX_BINARY, open_file
 from cospike.columns import in_order
@@ -167,12 +168,13 @@ def _read(file: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "height width 
 def _open(file: Path) -> Iterator[Any]:
     from PIL import Image  # noqa: PLC0415  # slow to load
 
-    with open_file(file, MAX_BINARY) as content:
+    with open_file(file, MAX_BINARY) as content, limited_memory(file.stat().st_size):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes: the limit is below; of odd heads: what matters is the pixels
             image = Image.open(content, formats=_FORMATS)
         with image:
-            if image.size[0] * image.size[1] > _MAX_PIXELS:
+            tags = getattr(image, "tag_v2", {})  # of TIFF: a picture of a few pixels may be a corner of a tile
+            if max(image.size[0] * image.size[1], tags.get(322, 0) * tags.get(323, 0)) > _MAX_PIXELS:
                 raise ValueError("too large")
             yield image
 
