@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,11 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
 from cospike.mixed import MixedHead
+
+if TYPE_CHECKING:
+    _IndependentBernoulli: TypeAlias = Independent[Bernoulli]
+else:
+    _IndependentBernoulli = Independent  # torch 2.6 has no generic one
 
 LikelihoodName: TypeAlias = Literal["bernoulli", "gaussian"]
 
@@ -82,7 +87,7 @@ class Decoder(nn.Module):
         return Independent(Normal(out, scale, validate_args=False), len(self.shape), validate_args=False)
 
 
-class GreyBernoulli(Independent[Bernoulli]):
+class GreyBernoulli(_IndependentBernoulli):
     """Independent Bernoullis over the last ``n_axes`` axes, for grey levels too: a value in 0 … 1 counts as a mean.
 
     Args:
