@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,11 @@ from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
 from cospike.counts import CountDistribution
 from cospike.mixed import MixedHead
+
+if TYPE_CHECKING:
+    _IndependentBernoulli: TypeAlias = Independent[Bernoulli]
+else:
+    _IndependentBernoulli = Independent  # torch 2.6 has no generic one
 
 LikelihoodName: TypeAlias = Literal["bernoulli", "gaussian", "negative-binomial"]
 
@@ -94,7 +99,7 @@ class Decoder(nn.Module):
         return Independent(Normal(out, scale, validate_args=False), len(self.shape), validate_args=False)
 
 
-class GreyBernoulli(Independent[Bernoulli]):
+class GreyBernoulli(_IndependentBernoulli):
     """Independent Bernoullis over the last ``n_axes`` axes, for grey levels too: a value in 0 … 1 counts as a mean.
 
     Args:
