@@ -24,7 +24,7 @@ from cospike.sweeps.space import Choice, Range, corners, parse_search, searchabl
 
 optuna = pytest.importorskip("optuna")
 
-from cospike.sweeps.results import Trial, choose_best, costs, frontier, pick  # noqa: E402
+from cospike.sweeps.results import Trial, choose_best, costs, format_csv, frontier, pick  # noqa: E402
 from cospike.sweeps.storage import DIRECTIONS, opened  # noqa: E402
 from cospike.sweeps.trial import Setup, default_params, prepare, train  # noqa: E402
 from cospike.sweeps.worker import Worker  # noqa: E402
@@ -267,11 +267,25 @@ def test_nothing_of_a_storage_is_unpickled(tmp_path, monkeypatch):
     [
         ("update trial_params set param_value = 1e9", "must have settings of its sweep, got within"),
         ("update trial_user_attributes set value_json = '[1]' where key = 'measures'", "must have numbers by measure"),
+        ("delete from trial_values", "must have both objectives, got 0"),
+        ("update trial_values set value_type = 'INF_POS'", "must hold trials of sweeps, got: AssertionError"),
+        ("update trial_values set value_type = 'INF_POS', value = null", "must have numbers by measure"),
+        (
+            "update trial_user_attributes set value_json = '{'",
+            "must hold trials of sweeps, got: Expecting property name",
+        ),
+        ("update trial_params set distribution_json = '{}'", "must hold trials of sweeps"),
+        ("update trials set state = 'GONE'", "must hold trials of sweeps, got: 'GONE' is not among"),
+        (
+            "update trial_user_attributes set key = 'slot', value_json = '[1]' where key = 'worker'",
+            "of a sweep of cospike",
+        ),
+        ("update study_user_attributes set value_json = '{'", "must be the storage of sweeps"),
         ("delete from study_user_attributes", "was begun with something that is no sweep of cospike"),
     ],
 )
 def test_a_storage_that_somebody_changed_is_refused(tmp_path, change, says):
-    from cospike.sweeps.records import finished
+    from cospike.sweeps.records import finished, read_trials
 
     work(tmp_path, 2)
     with sqlite3.connect(tmp_path / "sweep.db") as connection:
@@ -281,7 +295,14 @@ def test_a_storage_that_somebody_changed_is_refused(tmp_path, change, says):
         pytest.raises(InputError, match=says),
         opened(None, tmp_path, name="sweep", settings={}, first={}) as study,
     ):
-        finished(study.trials, SPACE)
+        finished(read_trials(study), SPACE)
+
+
+def test_what_a_trial_says_is_no_formula():
+    trials = [Trial(0, {"prior": "fixed"}, {}, error="=1+1"), Trial(1, {"prior": "fixed"}, {"neg_elbo": -1.5})]
+    rows = list(csv.DictReader(format_csv(trials).splitlines()))
+    assert [row["error"] for row in rows] == ["'=1+1", ""]
+    assert [row["neg_elbo"] for row in rows] == ["", "-1.5"]
 
 
 @pytest.mark.parametrize("content", [b"no database at all, but long enough to be taken for one" * 40, b"\x00" * 8192])

@@ -12,7 +12,7 @@ from cospike.data import Dataset
 from cospike.options import Options
 from cospike.progress import working
 from cospike.sweeps.figure import to_png
-from cospike.sweeps.records import finished
+from cospike.sweeps.records import finished, read_trials
 from cospike.sweeps.results import Trial, format_config, format_csv, pick
 from cospike.sweeps.space import Space, default_space
 from cospike.sweeps.storage import opened
@@ -104,7 +104,7 @@ def run_sweep(
         )  # fmt: skip
         if n_trials:
             worker.work()
-        trials = finished(study.get_trials(deepcopy=False), plan.space)
+        trials = finished(read_trials(study), plan.space)
     write_atomic(out / "trials.csv", format_csv(trials))
     if any(trial.error is None for trial in trials):
         write_atomic(out / "frontier.png", to_png(trials))

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from cospike._errors import InputError
-from cospike.sweeps.records import ERROR, MEASURES, SIGN, SLOT, WORKER, to_attempts
+from cospike.sweeps.records import ERROR, MEASURES, SIGN, SLOT, WORKER, read_trials, to_attempts
 from cospike.sweeps.slots import Survey, Watch, may_train, place, survey
 from cospike.sweeps.space import Choice, Space, check_params
 from cospike.sweeps.storage import DIRECTIONS
@@ -191,7 +191,7 @@ class Worker:
         return True
 
     def _trials(self) -> list["FrozenTrial"]:
-        return self.study.get_trials(deepcopy=False)
+        return read_trials(self.study)
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Try again what a storage out of reach kept from being done; all of it can be done twice."""
