@@ -24,7 +24,7 @@ from cospike.sweeps.space import Choice, Range, corners, parse_search, searchabl
 
 optuna = pytest.importorskip("optuna")
 
-from cospike.sweeps.results import Trial, choose_best, costs, format_csv, frontier, pick  # noqa: E402
+from cospike.sweeps.results import Trial, choose_best, costs, format_config, format_csv, frontier, pick  # noqa: E402
 from cospike.sweeps.storage import DIRECTIONS, opened  # noqa: E402
 from cospike.sweeps.trial import Setup, default_params, prepare, train  # noqa: E402
 from cospike.sweeps.worker import Worker  # noqa: E402
@@ -298,6 +298,33 @@ def test_a_storage_that_somebody_changed_is_refused(tmp_path, change, says):
         finished(read_trials(study), SPACE)
 
 
+def test_a_config_has_searched_options_as_train_takes_them():
+    trial = Trial(4, {"hidden": 16, "within": 1e-5, "epochs": 2}, dict(zip(DIRECTIONS, (1.0, 0.5), strict=True)))
+    text = format_config(trial, objective="paper", options=Options(seed=2, epochs=8, accelerator="cpu"))
+    settings = {"objective": "paper", "seed": 2, "hidden": [16], "within": 1e-5, "epochs": 2}
+    assert yaml.safe_load(text) == settings  # 1e-05, as Python writes it, would be a word
+    assert "after 2 epochs" in text
+
+
+def test_a_table_is_swept_too():
+    from sklearn.datasets import load_iris
+
+    from cospike import from_table
+    from cospike.sweeps.run import make_plan
+
+    pytest.importorskip("pandas")
+    data = from_table(load_iris(as_frame=True).frame, label="target")
+    plan = make_plan(data, "class-consistent", Options(accelerator="cpu"), parse_search(["hidden=16,32"]))
+    assert plan.first == {
+        "n_latents": 60,
+        "active_prior": 0.1,
+        "within": 5.0,
+        "equivocation": 8.0,
+        "learning_rate": 0.0025,
+    }
+    assert str(plan.space["active_prior"]) == "0.025:0.4:log"
+
+
 def test_what_a_trial_says_is_no_formula():
     trials = [Trial(0, {"prior": "fixed"}, {}, error="=1+1"), Trial(1, {"prior": "fixed"}, {"neg_elbo": -1.5})]
     rows = list(csv.DictReader(format_csv(trials).splitlines()))
@@ -371,7 +398,9 @@ def test_a_sweep_leaves_a_table_a_figure_and_a_config(swept, capsys):
 @pytest.mark.slow
 def test_the_config_of_a_trial_holds_its_settings_and_what_all_share(swept, capsys):
     assert run("sweep", "digits", "--trials", "0", "--out", swept, "--apply", "2", "--json", *QUICK) == 0
-    trial = json.loads(capsys.readouterr().out)["trials"][2]
+    found = json.loads(capsys.readouterr().out)
+    assert found["config"] == str(swept / "trial-2.yaml")
+    trial = found["trials"][2]
     settings = yaml.safe_load((swept / "trial-2.yaml").read_text())
     assert settings == {"objective": "class-consistent", "hidden": [16], **trial["params"]}
 

@@ -60,7 +60,7 @@ def sweep(
         label: As in `cospike train`.
         image_size: As in `cospike train`.
         lost_after: Seconds without a sign of life after which a worker is taken for dead, and its trial is begun anew.
-        json: Print JSON instead of a table: all trials, the frontier and the best.
+        json: Print JSON instead of a table: all trials, the frontier, the best, and the path of --apply.
         options: Settings of all trials; of --epochs the default is a third of a training's.
     """
     check_source(data, label, (objective,), image_size)
@@ -87,7 +87,7 @@ def sweep(
     if json:
         from cospike._files import format_json
 
-        print(format_json(to_dict(found, trials), indent=2), end="")
+        print(format_json({**to_dict(found, trials), "config": config and str(config)}, indent=2), end="")
     else:
         print_frontier(found)
         print(config or out / "frontier.png")
