@@ -84,6 +84,19 @@ def test_an_answer_that_does_not_arrive_does_not_count_twice(tmp_path, monkeypat
     assert [line.split(":")[0] for line in said] == ["trial 0, 1 of 2", "trial 1, 2 of 2"]
 
 
+def test_settings_that_turn_out_to_be_none_fail_a_trial_and_not_the_sweep(tmp_path):
+    calls, said = [], []
+
+    def train(params):
+        calls.append(params)
+        if len(calls) == 1:
+            raise InputError("'n_dense' of SparseVAE must lie in 0 … n_latents = 20, got 30.")
+        return stand_in(params)
+
+    assert len(work(tmp_path, 2, train, said)) == 1
+    assert said[0] == "trial 0 failed: 'n_dense' of SparseVAE must lie in 0 … n_latents = 20, got 30."
+
+
 def test_a_storage_that_stays_out_of_reach_ends_the_worker_with_a_line(tmp_path, monkeypatch):
     from cospike.sweeps import worker
 

@@ -72,6 +72,8 @@ def opened(
         ) from error
     try:
         yield study
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise InputError(f"The storage {place} does not answer any more: {reason(error)}") from error
     finally:
         storage.remove_session()
         storage.engine.dispose()
