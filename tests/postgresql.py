@@ -1,13 +1,12 @@
 """A PostgreSQL server of one's own, in a temporary folder, reached by a socket in it: what tests of storages need."""
 
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-
-_USER = "postgres"  # of Debian's package; the server refuses to be root's
 
 
 def find_binaries():
@@ -21,9 +20,11 @@ def find_binaries():
 def server(binaries):
     """Run a server; gives the address of its database, and what starts and stops it."""
     folder = Path(tempfile.mkdtemp(prefix="cospike-postgresql-"))
-    owner = {"user": _USER, "group": _USER} if os.geteuid() == 0 else {}
-    if owner:
-        shutil.chown(folder, _USER, _USER)
+    owner = {}
+    if os.geteuid() == 0:  # whose the server refuses to be
+        user = pwd.getpwnam("postgres" if "postgres" in {entry.pw_name for entry in pwd.getpwall()} else "nobody")
+        owner = {"user": user.pw_uid, "group": user.pw_gid}
+        os.chown(folder, user.pw_uid, user.pw_gid)
 
     def call(program, *arguments):
         command = [str(binaries / program), "--pgdata", str(folder / "data"), *arguments]

@@ -5,21 +5,18 @@ import threading
 from contextlib import suppress
 from types import SimpleNamespace
 
+import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.trial import TrialState
 
+from cospike.sweeps import worker as worker_module
+from cospike.sweeps.records import to_attempts
 from cospike.sweeps.slots import Attempt, Watch, may_train, survey
-
-optuna = pytest.importorskip("optuna")
-
-from optuna.trial import TrialState  # noqa: E402
-
-from cospike.sweeps import worker as worker_module  # noqa: E402
-from cospike.sweeps.records import to_attempts  # noqa: E402
-from cospike.sweeps.space import Range  # noqa: E402
-from cospike.sweeps.storage import DIRECTIONS  # noqa: E402
-from cospike.sweeps.worker import Worker  # noqa: E402
+from cospike.sweeps.space import Range
+from cospike.sweeps.storage import DIRECTIONS
+from cospike.sweeps.worker import Worker
 
 SPACE = {"within": Range(1.0, 20.0, log=True)}
 

@@ -1,5 +1,6 @@
 """Between Optuna's trials and what is known of them here."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from cospike.sweeps.space import Space, check_params
 from cospike.sweeps.storage import DIRECTIONS
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.trial import FrozenTrial
 
 SLOT, ERROR, SIGN, MEASURES, WORKER = "slot", "error", "sign_of_life", "measures", "worker"
@@ -25,17 +27,32 @@ _STATES: dict[TrialState, State] = {
 }
 
 
+def read_trials(study: "Study") -> list["FrozenTrial"]:
+    """All trials of a study; not to be changed.
+
+    Raises:
+        InputError: if the storage holds what is no trial.
+    """
+    try:
+        return study.get_trials(deepcopy=False)
+    except (ValueError, LookupError, TypeError, AssertionError) as error:  # of JSON, names of states, distributions
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"The storage must hold trials of sweeps, got: {reason:.200}. Is it damaged?") from error
+
+
 def to_attempts(trials: Sequence["FrozenTrial"]) -> list[Attempt]:
-    """What `slots` has to know of trials."""
-    return [
-        Attempt(
-            trial.number,
-            _STATES.get(trial.state, "failed"),
-            slot=trial.user_attrs.get(SLOT),
-            error=trial.user_attrs.get(ERROR),
-        )
-        for trial in trials
-    ]
+    """What `slots` has to know of trials.
+
+    Raises:
+        InputError: if one holds what no trial of a sweep does.
+    """
+    attempts = []
+    for trial in trials:
+        slot, error = (trial.user_attrs.get(name) for name in (SLOT, ERROR))
+        if not (slot is None or type(slot) is int) or not isinstance(error, str | None):
+            raise InputError(f"Trial {trial.number} of the storage must be of a sweep of cospike. Is it damaged?")
+        attempts.append(Attempt(trial.number, _STATES.get(trial.state, "failed"), slot=slot, error=error))
+    return attempts
 
 
 def finished(trials: Sequence["FrozenTrial"], space: Space) -> tuple[Trial, ...]:
@@ -63,13 +80,16 @@ def _read(trial: "FrozenTrial", space: Space) -> Trial:
     if trial.state != TrialState.COMPLETE:
         return Trial(trial.number, dict(trial.params), {}, error=str(error))
     measures = _numbers(trial.user_attrs.get(MEASURES), where)
-    values = dict(zip(DIRECTIONS, trial.values, strict=True))
+    values = _numbers(dict(zip(DIRECTIONS, trial.values or (), strict=False)), where)
+    if values.keys() != DIRECTIONS.keys():
+        raise InputError(f"{where} must have both objectives, got {len(values)}. Is it damaged?")
     return Trial(trial.number, dict(trial.params), {**values, **measures, **values})
 
 
 def _numbers(stored: Any, where: str) -> dict[str, float]:
     if not isinstance(stored, Mapping) or not all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in stored.values()
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        for value in stored.values()
     ):
         raise InputError(f"{where} must have numbers by measure. Is it damaged, or of another program?")
     return {str(name): float(value) for name, value in stored.items()}

@@ -85,6 +85,11 @@ def pick(trials: Sequence[Trial], which: str) -> Trial:
     return found
 
 
+def to_options(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as `Options` has them: one width of a layer is that of the only one."""
+    return {name: (value,) if name == "hidden" else value for name, value in params.items()}
+
+
 def format_config(trial: Trial, *, objective: str, options: Options) -> str:
     """A YAML file for `cospike train --config`: the settings of a trial, and what all trials shared.
 
@@ -94,7 +99,7 @@ def format_config(trial: Trial, *, objective: str, options: Options) -> str:
 
     given = {field.name: getattr(options, field.name) for field in fields(Options) if field.name not in _MADE}
     shared = {name: value for name, value in given.items() if value != getattr(Options, name)}
-    settings = {"objective": objective, **shared, **trial.params}
+    settings = {"objective": objective, **shared, **to_options(trial.params)}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
     cost, gap = (trial.measures[name] for name in DIRECTIONS)
     epochs = trial.params.get("epochs", options.epochs)

@@ -117,14 +117,13 @@ def default_space(defaults: Mapping[str, float]) -> dict[str, Range | Choice]:
 
 
 def corners(space: Space) -> Iterable[dict[str, Value]]:
-    """All at their lower ends, all at their upper ends, and every choice with both: what is to be refused, early."""
+    """All at their lower ends, all at their upper ends, and every choice once: what is to be refused, early."""
     low, high = ({name: _end(part, end) for name, part in space.items()} for end in (0, -1))
     yield low
     yield high
     for name, part in space.items():
         for value in part.values if isinstance(part, Choice) else ():
             yield {**low, name: value}
-            yield {**high, name: value}
 
 
 def check_params(params: Mapping[str, Any], space: Space, where: str) -> None:

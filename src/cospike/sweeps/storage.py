@@ -64,12 +64,16 @@ def opened(
         with _opened_file(out / FILE) if address is None else _opened_server(address) as storage:
             check_room(out, _ROOM)
             study = _find_study(storage, name, settings, first)
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
+    except InputError:
+        raise
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError, ValueError, LookupError) as error:
         raise InputError(
             f"'--storage' must be the storage of sweeps, and answer, got {place}: {reason(error)}"
         ) from error
     try:
         yield study
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise InputError(f"The storage {place} does not answer any more: {reason(error)}") from error
     finally:
         storage.remove_session()
         storage.engine.dispose()

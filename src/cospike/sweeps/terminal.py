@@ -25,6 +25,7 @@ def print_frontier(trials: Sequence[Trial]) -> None:
         settings = [_number(trial.params.get(name)) for name in params]
         table.add_row(str(trial.number), *measures, *settings, style="bold" if trial is best else "")
     console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=200)  # a pipe has no width
     console.print(table)
     n_failed = sum(trial.error is not None for trial in trials)
     failed = f", of which {n_failed} failed" if n_failed else ""

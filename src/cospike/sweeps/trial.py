@@ -20,6 +20,7 @@ from cospike.likelihood import bounds
 from cospike.metrics import measure
 from cospike.objective import PRESETS
 from cospike.options import Options
+from cospike.sweeps.results import to_options
 from cospike.sweeps.space import Space, corners
 from cospike.sweeps.storage import DIRECTIONS
 from cospike.train import default_training, fit
@@ -110,8 +111,7 @@ def check_space(setup: Setup, space: Space) -> None:
         InputError: with the reason.
     """
     for params in corners(space):
-        with torch.device("meta"):  # no memory for what is only looked at
-            model, objective, options = _build(setup, params)
+        model, objective, options = _build(setup, params)
         training = default_training(
             len(setup.data.train),
             epochs=options.epochs, batch_size=options.batch_size, learning_rate=options.learning_rate,
@@ -159,7 +159,6 @@ def train(setup: Setup, params: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _build(setup: Setup, params: Mapping[str, Any]) -> tuple[Any, Any, Options]:
-    given: dict[str, Any] = {name: (value,) if name == "hidden" else value for name, value in params.items()}
-    options = replace(setup.options, **given)
+    options = replace(setup.options, **to_options(params))
     objective = build_objective(setup.objective, options)
     return build_model(setup.data, objective, options), objective, options

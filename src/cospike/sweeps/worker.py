@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from cospike._errors import InputError
-from cospike.sweeps.records import ERROR, MEASURES, SIGN, SLOT, WORKER, to_attempts
+from cospike.sweeps.records import ERROR, MEASURES, SIGN, SLOT, WORKER, read_trials, to_attempts
 from cospike.sweeps.slots import Survey, Watch, may_train, place, survey
 from cospike.sweeps.space import Choice, Space, check_params
 from cospike.sweeps.storage import DIRECTIONS
@@ -113,24 +113,26 @@ class Worker:
         with _Signs(trial, min(_SIGNS, self.lost_after / 5)):
             try:
                 params = self._patiently(lambda: self._choose(trial))
-                measures = dict(self.train(params))
+                outcome = self._outcome(params)
             except KeyboardInterrupt as error:
                 self._leave(trial)
                 raise KeyboardInterrupt("What is finished is saved; the same command goes on.") from error
             except UpdateFinishedTrialError:
                 done = False
-            except (InputError, *_STORAGE_ERRORS):
-                raise
-            except Exception as error:  # of torch, or memory: one trial of many, which its failure must not end
-                kind = "" if isinstance(error, FloatingPointError) else f"{type(error).__name__}: "
-                reason = kind + " ".join(str(error).split())[:500]
-                done = self._patiently(lambda: self._tell(trial, {ERROR: reason}, TrialState.FAIL))
-                line = f"trial {trial.number} failed: {reason}"
             else:
-                done = self._patiently(lambda: self._tell(trial, {MEASURES: measures}, TrialState.COMPLETE))
-                line = self._line(trial.number, params, measures)
-        late = f"cospike: trial {trial.number} showed no sign of life for too long: another worker trains it."
-        self.say(line if done else late)
+                done = self._patiently(lambda: self._tell(trial, outcome))
+        if done:
+            self.say(self._patiently(lambda: self._line(trial.number, params, outcome)))
+        else:
+            self.say(f"cospike: trial {trial.number} showed no sign of life for too long: another worker trains it.")
+
+    def _outcome(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What is kept of a trial: its measures, or why there are none."""
+        try:
+            return {MEASURES: dict(self.train(params))}
+        except Exception as error:  # of settings, torch, or memory: one trial of many, which its failure must not end
+            kind = "" if isinstance(error, FloatingPointError | InputError) else f"{type(error).__name__}: "
+            return {ERROR: kind + " ".join(str(error).split())[:500]}
 
     def _leave(self, trial: "Trial") -> None:
         """Let others have the trial; where the storage cannot be reached, they find it without a sign of life."""
@@ -138,10 +140,13 @@ class Worker:
             if self._end(trial.number, TrialState.FAIL):
                 self._try_again(trial.user_attrs.get(SLOT, trial.number), self._trials())
 
-    def _line(self, number: int, params: Mapping[str, Any], measures: Mapping[str, float]) -> str:
+    def _line(self, number: int, params: Mapping[str, Any], outcome: Mapping[str, Any]) -> str:
+        if ERROR in outcome:
+            return f"trial {number} failed: {outcome[ERROR]}"
         n = survey(to_attempts(self._trials()), self.n_trials).n_finished
         settings = ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
                              for name, value in params.items())  # fmt: skip
+        measures = outcome[MEASURES]
         cost, gap = (measures[name] for name in DIRECTIONS)
         return (
             f"trial {number}, {n} of {self.n_trials}: \N{MINUS SIGN}ELBO {cost:.1f} nats, gap {gap:.3f}, "
@@ -169,18 +174,20 @@ class Worker:
         own = [trial.params for trial in trials if trial.user_attrs.get(SLOT, trial.number) == slot]
         self.study.enqueue_trial(max(own, key=len), user_attrs={SLOT: slot})
 
-    def _tell(self, trial: "Trial", attributes: Mapping[str, Any], state: TrialState) -> bool:
+    def _tell(self, trial: "Trial", outcome: Mapping[str, Any]) -> bool:
         """Keep what came out; whether it counts, since the trial is still this worker's."""
         try:
-            for name, value in attributes.items():
+            for name, value in outcome.items():
                 trial.set_user_attr(name, value)
         except UpdateFinishedTrialError:
-            return self._is_complete(trial.number)  # told before, when the answer did not arrive
-        values = [attributes[MEASURES][name] for name in DIRECTIONS] if state == TrialState.COMPLETE else None
-        return self._end(trial.number, state, values)
+            return self._is_finished(trial.number)  # told before, when the answer did not arrive
+        if ERROR in outcome:
+            return self._end(trial.number, TrialState.FAIL)
+        return self._end(trial.number, TrialState.COMPLETE, [outcome[MEASURES][name] for name in DIRECTIONS])
 
-    def _is_complete(self, number: int) -> bool:
-        return any(one.number == number and one.state == TrialState.COMPLETE for one in self._trials())
+    def _is_finished(self, number: int) -> bool:
+        """Whether an attempt ended as its worker said, and was not taken for lost."""
+        return any(one.number == number and not one.is_lost for one in to_attempts(self._trials()))
 
     def _end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """End an attempt; whether it was this call that did."""
@@ -191,7 +198,7 @@ class Worker:
         return True
 
     def _trials(self) -> list["FrozenTrial"]:
-        return self.study.get_trials(deepcopy=False)
+        return read_trials(self.study)
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Try again what a storage out of reach kept from being done; all of it can be done twice."""
