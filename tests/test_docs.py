@@ -12,7 +12,8 @@ DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
 from run_page import run_page  # noqa: E402
 
-# What a page leaves behind, by the page. Deployment and reading are in tests/test_readme.py.
+# What a page leaves behind, by the page. Deployment and reading are in tests/test_readme.py, and two have tests beside
+# those of what they are about.
 PAGES = {
     "index.md": ["runs/digits/report.html"],
     "tutorials/images.md": ["tutorial-pattern.svg", "tutorial-traversal.svg"],
@@ -20,7 +21,7 @@ PAGES = {
     "recipes.md": ["runs/seed-1/report.html"],
     "command-line.md": ["runs/zero/report.html", "runs/one/report.html"],
 }
-ELSEWHERE = {"deployment.md", "reading.md"}
+ELSEWHERE = {"deployment.md", "reading.md", "sweeps.md", "cells.md"}
 
 
 @pytest.mark.slow

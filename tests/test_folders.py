@@ -108,6 +108,15 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
     assert (tmp_path / "precious").read_text() == "mine"
 
 
+def test_another_name_of_a_file_in_place_of_the_lock_is_refused(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / LOCK).hardlink_to(tmp_path / "precious")
+    with pytest.raises(InputError, match="must be a file of its own"), one_writer(tmp_path / "run"):
+        pass
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 def test_of_several_processes_of_one_training_the_first_holds_the_lock(tmp_path, monkeypatch, hold):
     hold(tmp_path / "run")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")

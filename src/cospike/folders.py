@@ -139,6 +139,8 @@ def check_room(folder: Path, needed: int) -> None:
 def _acquire(folder: Path) -> FileLock | None:
     """The lock, held; None where there can be none."""
     path = folder / LOCK
+    if path.exists() and path.lstat().st_nlink > 1:  # what is written into it would be written there as well
+        raise InputError(f"{path} must be a file of its own, got another name of one elsewhere. Remove it.")
     lock = _lock(path)
     again = lock.is_locked
     try:
