@@ -14,6 +14,7 @@ README = (HOME / "README.md").read_text(encoding="utf-8")
 READING = (HOME / "docs" / "reading.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 DEPLOYMENT = (HOME / "docs" / "deployment.md").read_text(encoding="utf-8")
+CELLS = (HOME / "docs" / "cells.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ cospike (.*)$", README, re.MULTILINE)
 
 
@@ -64,6 +65,23 @@ def test_the_page_on_deployment_runs_from_top_to_bottom(tmp_path, monkeypatch, c
     assert np.abs(names["code"] - names["codes"].values()).max() < 1e-4
     assert names["mean"].shape == names["x"].shape
     assert len(names["names"]) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("writable_cells")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")  # scanpy's
+def test_the_page_on_cells_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    pytest.importorskip("scanpy")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    examples = re.findall(r"```python\n(.*?)```", CELLS, re.DOTALL)
+    names = {}
+    for example in sorted(examples, key=lambda one: "def blood_cells" not in one):
+        exec(compile(example, "docs/cells.md", "exec"), names)
+    own = names["genes"].query("cells == 'CD19+ B'")
+    assert {"CD79A", "CD79B"} <= set(own["gene"])
+    assert names["adata"].obsm["X_cospike"].shape == (700, 60)
+    names["adata"].write(tmp_path / "cells.h5ad")
 
 
 def test_links_within_the_repository_lead_somewhere():
