@@ -69,7 +69,7 @@ def test_the_page_on_deployment_runs_from_top_to_bottom(tmp_path, monkeypatch, c
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("writable_cells")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")  # scanpy's
+@pytest.mark.filterwarnings("ignore")  # of scanpy and what it loads
 def test_the_page_on_cells_runs_from_top_to_bottom(tmp_path, monkeypatch):
     pytest.importorskip("scanpy")
     monkeypatch.chdir(tmp_path)
