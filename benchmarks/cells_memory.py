@@ -1,8 +1,8 @@
 """Peak memory of `fit_anndata` on cells of thirty thousand genes: `python benchmarks/cells_memory.py`.
 
-Counts are drawn: ten classes, a twentieth of the genes marked in each, 7 % of the entries not 0. Peaks are those of
-the process (`ru_maxrss`), in GiB: with the libraries loaded, with the counts, and after the training, which begins
-with what was there. Epochs take as much as each other; two are trained.
+Counts are drawn: ten classes, a twentieth of the genes marked in each, a tenth of the entries not 0. Peaks are those of
+the process (`ru_maxrss`), in GiB: when the counts are drawn, and at the end. One epoch takes as much as another; two
+are trained.
 """
 
 import argparse
@@ -47,7 +47,6 @@ def main() -> None:
     parser.add_argument("--genes", type=int, default=30_000)
     parser.add_argument("--epochs", type=int, default=2)
     given = parser.parse_args()
-    print(f"libraries: {peak():.2f} GiB")
     adata = draw_cells(given.cells, given.genes)
     share = adata.X.nnz / (given.cells * given.genes)
     stored = (adata.X.data.nbytes + adata.X.indices.nbytes + adata.X.indptr.nbytes) / 2**30

@@ -17,6 +17,7 @@ READING = (HOME / "docs" / "reading.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 DEPLOYMENT = (HOME / "docs" / "deployment.md").read_text(encoding="utf-8")
 SWEEPS = (HOME / "docs" / "sweeps.md").read_text(encoding="utf-8")
+CELLS = (HOME / "docs" / "cells.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ cospike (.*)$", README, re.MULTILINE)
 
 
@@ -86,6 +87,23 @@ def test_the_page_on_sweeps_runs_from_top_to_bottom(tmp_path, monkeypatch, capsy
     [best] = [trial for trial in found["trials"] if trial["number"] == found["best"]]
     repeated = bounds(load("runs/best"), load_dataset("digits").validation)["neg_elbo"].value
     assert repeated == pytest.approx(best["measures"]["neg_elbo"], rel=1e-6)  # the config is that of the trial
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("writable_cells")
+@pytest.mark.filterwarnings("ignore")  # of scanpy and what it loads
+def test_the_page_on_cells_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    pytest.importorskip("scanpy")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    examples = re.findall(r"```python\n(.*?)```", CELLS, re.DOTALL)
+    names = {}
+    for example in sorted(examples, key=lambda one: "def blood_cells" not in one):
+        exec(compile(example, "docs/cells.md", "exec"), names)
+    own = names["genes"].query("cells == 'CD19+ B'")
+    assert {"CD79A", "CD79B"} <= set(own["gene"])
+    assert names["adata"].obsm["X_cospike"].shape == (700, 60)
+    names["adata"].write(tmp_path / "cells.h5ad")
 
 
 def test_links_within_the_repository_lead_somewhere():

@@ -5,7 +5,7 @@ What is written, all of which an `.h5ad` file takes:
     obsm["X_cospike"]                  [cell, latent] codes, exactly 0 where a latent is off
     obs["cospike_class"]               the likeliest class by the class patterns, of cells without a label too,
     obs["cospike_class_probability"]   and how likely it is
-    obs["cospike_split"]               "train", "validation" or "test": judge by test cells, whose labels were not seen
+    obs["cospike_split"]               "train", "validation" or "test", whose labels were not seen
     varm["cospike_effects"]            [gene, latent] log2 fold change when the latent is switched on (`programs`)
     uns["cospike"]["factors"]          a row a latent: kind, classes, use, the genes that tell most
     uns["cospike"]["genes"]            a row a latent, class and gene, ranked
@@ -13,16 +13,15 @@ What is written, all of which an `.h5ad` file takes:
     uns["cospike"]["measures"]         measures on test cells, by name
     uns["cospike"]["settings"]         label, layer and seed
 
-All but the first four are of test cells.
+What `varm` and `uns` say is said of test cells alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from cospike._errors import InputError, check_type
 from cospike._version import __version__
@@ -96,7 +95,7 @@ def fit_anndata(
     settings = model_settings(objective.name, n_latents) | {key: one for key, one in own.items() if one is not None}
     model = SparseVAE(data.shape, n_latents, hidden=hidden, likelihood=data.likelihood, seed=seed, **settings)
     fit(model, data, objective=objective, seed=seed, out=out, accelerator=accelerator, **training)
-    _annotate(adata, model, data, accelerator)
+    _annotate(adata, model, data, accelerator, training.get("progress"))
     adata.uns["cospike"]["settings"] = {
         "version": __version__, "label": label or "", "layer": layer or "", "seed": seed, "objective": objective.name
     }  # fmt: skip
@@ -139,33 +138,36 @@ def _in_memory(adata: Any, of: str) -> AnnData:
     return read_anndata(adata, of)
 
 
-def _annotate(adata: AnnData, model: SparseVAE, data: Dataset, accelerator: str) -> None:
+def _annotate(adata: AnnData, model: SparseVAE, data: Dataset, accelerator: str, progress: bool | None) -> None:
     """Everything but the settings."""
     import pandas  # noqa: PLC0415  # comes with anndata
 
     rows, everything = _all_cells(data)
-    codes = encode_dataset(model, everything, accelerator=accelerator)
+    codes = encode_dataset(model, everything, accelerator=accelerator, progress=progress)
     _write_codes(adata, model, codes)
     split = np.empty(len(codes), dtype=object)
     for name, chosen in rows.items():
         split[chosen] = name
     adata.obs["cospike_split"] = pandas.Categorical(split, categories=list(rows))
     test, train = (codes.select(rows[name]) for name in ("test", "train"))
-    factors = explain(model, test)
-    genes, kept = [column.name for column in model.columns], adata.var_names.get_indexer
+    factors, genes = explain(model, test), [column.name for column in model.columns]
+    in_use = [factor for factor in factors if factor.kind != "dead"]
+    found = {factor.latent: one for factor in in_use if (one := program(model, test, factor))}
     effects = np.full((adata.n_vars, model.n_latents), np.nan, dtype=np.float32)
-    effects[kept(genes)] = _effects(model, test, factors)
+    effects[adata.var_names.get_indexer(genes)] = 0.0
+    for latent, one in found.items():
+        effects[adata.var_names.get_indexer(genes), latent] = one.log2_fold_change
     adata.varm["cospike_effects"] = effects
     measures = measure(test, train=train) | bounds(model, test)
     adata.uns["cospike"] = {
-        "factors": _factor_table(model, test, factors, genes),
+        "factors": _factor_table(factors, found, genes),
         "genes": _gene_table(programs(model, test, factors), genes),
         "active_by_class": pandas.DataFrame(
             test.class_means(test.active()),
             index=list(test.class_names),
             columns=[str(i) for i in range(test.n_latents)],
         ),
-        "measures": {name: one.value for name, one in measures.items()},
+        "measures": {name: measured.value for name, measured in measures.items()},
     }
 
 
@@ -189,22 +191,13 @@ def _write_codes(adata: AnnData, model: SparseVAE, codes: Codes) -> None:
         adata.obs["cospike_class_probability"] = probs.max(1)
 
 
-def _effects(model: SparseVAE, codes: Codes, factors: Sequence[Factor]) -> Float[np.ndarray, "gene latent"]:
-    """0 of a latent that is never on."""
-    effects = np.zeros((*model.shape, codes.n_latents))
-    for factor in factors:
-        if factor.kind != "dead" and (one := program(model, codes, factor)):
-            effects[:, factor.latent] = one.log2_fold_change
-    return effects
-
-
-def _factor_table(model: SparseVAE, codes: Codes, factors: Sequence[Factor], genes: Sequence[str]) -> Any:
+def _factor_table(factors: Sequence[Factor], found: Mapping[int, Program], genes: Sequence[str]) -> Any:
     import pandas  # noqa: PLC0415
 
     numbers = ("usage", "lift", "lift_low", "lift_high", "effect", "low", "high")
     rows = []
     for factor in factors:
-        one = program(model, codes, factor) if factor.kind != "dead" else None
+        one = found.get(factor.latent)
         rows.append(
             {
                 "kind": factor.kind,

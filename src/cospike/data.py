@@ -1,8 +1,9 @@
 """The ways to get a `Dataset`: by name, from files, or from one's own arrays and tables.
 
-By name or from files (`load_dataset`), or from one's own arrays (`from_arrays`) and tables (`from_table`). Published
-sets keep their test rows and hold out the last sixth of their training rows; of sets that are drawn on demand, each
-split is a draw of its own. Everywhere else what has to be held out is drawn by a seed, in proportion to every class.
+By name or from files (`load_dataset`), or from one's own arrays (`from_arrays`), tables (`from_table`) and cells
+(`from_anndata`). Published sets keep their test rows and hold out the last sixth of their training rows; of sets that
+are drawn on demand, each split is a draw of its own. Everywhere else what has to be held out is drawn by a seed, in
+proportion to every class.
 """
 
 from collections.abc import Iterable, Sequence

@@ -60,7 +60,7 @@ class Decoder(nn.Module):
     """p(x | z): a trunk and a likelihood over the whole observation, so that `log_prob` is nats per row.
 
     Of counts it starts from a ``baseline``, the logarithms of the shares of all training rows together, which latents
-    then move: to learn these first takes so long that latents are priced out meanwhile (docs/design/0017-counts.md).
+    then move: they need not learn what an average row is (docs/design/0017-counts.md).
 
     Args:
         trunk: maps [batch, latent] to [batch, *shape].

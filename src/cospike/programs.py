@@ -3,7 +3,7 @@
 A latent is switched off in cells in which it is on, and nothing else is changed. The share of a gene in the cell is
 π_g, and what is told of it
 
-    log2 fold change   mean over cells of log₂ π_g(on) − log₂ π_g(off)
+    log2 fold change   log₂ π̄_g(on) − log₂ π̄_g(off), of means over cells
     nats               KL of a Poisson distribution of mean 10⁴ π̄_g(on) to one of 10⁴ π̄_g(off):
                        what a cell of 10,000 counts tells of the latent by this gene
 
@@ -122,16 +122,15 @@ def programs(model: SparseVAE, codes: Codes, factors: Sequence[Factor]) -> list[
 def _changes(
     model: SparseVAE, on: Float[np.ndarray, "cell latent"], off: Float[np.ndarray, "cell latent"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mean log2 fold change of every gene, and its mean counts with and without."""
-    totals = np.zeros((3, *model.shape))
-    for part in np.array_split(np.arange(len(on)), math.ceil(len(on) / rows_per_pass(model.shape))):
-        logs = []
-        for z in (on[part], off[part]):
-            likelihood = model.decode(torch.as_tensor(z, dtype=torch.float32, device=model.device))
+    """The log2 fold change of every gene, and its mean counts with and without."""
+    means = []
+    for z in (on, off):
+        total = np.full(model.shape, -np.inf)
+        for part in np.array_split(z, math.ceil(len(z) / rows_per_pass(model.shape))):
+            likelihood = model.decode(torch.as_tensor(part, dtype=torch.float32, device=model.device))
             assert isinstance(likelihood, CountDistribution)
-            logs.append(likelihood.log_shares)
-        counts = (COUNTS_PER_CELL * log.exp() for log in logs)
-        parts = ((logs[0] - logs[1]) / math.log(2), *counts)
-        totals += np.stack([values.sum(0).double().cpu().numpy() for values in parts])
-    change, count_on, count_off = totals / len(on)
+            total = np.logaddexp(total, likelihood.log_shares.double().logsumexp(0).cpu().numpy())
+        means.append(total - math.log(len(z)))
+    change = (means[0] - means[1]) / math.log(2)
+    count_on, count_off = (COUNTS_PER_CELL * np.exp(mean) for mean in means)
     return change, count_on, count_off
