@@ -356,17 +356,17 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "an unknown name",
             "load_dataset('minst')",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'minst'. Did you mean 'mnist'?",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got 'minst'. Did you mean 'mnist'?",
         ),
         Refused(
             "no name",
             "load_dataset(None)",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'None'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got 'None'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "an empty file",
             "load_dataset('empty')",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "an empty folder",
@@ -396,12 +396,12 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "a name longer than file systems take",
             "load_dataset('x' * 300)",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "a name that is not UTF-8, of nothing",
             "load_dataset(os.fsdecode(b'\\xff'))",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got '\\udcff'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got '\\udcff'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
     ],
     "Cells": [
@@ -580,7 +580,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "a class of a single sample",
             "fit(model, from_arrays(x, np.where(np.arange(60) == 7, 3, y)))",
-            "A class needs at least two training samples to agree, got 0 of '3' in arrays. Add samples, leave it out, or mark it as unlabelled (-1).",
+            "A class needs at least two training samples to agree, got 0 of '3' in arrays. Add samples, leave it out, or take its label away: -1 in arrays, an empty cell in a table.",
         ),
         Refused(
             "a VAE's objective for a model with spikes",
@@ -1107,12 +1107,12 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "an unknown name",
             "cospike train minst --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'minst'. Did you mean 'mnist'?",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got 'minst'. Did you mean 'mnist'?",
         ),
         Refused(
             "an empty file",
             "cospike train empty --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "an empty folder",
@@ -1127,7 +1127,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "a name that is not UTF-8, of nothing",
             "cospike train \\xff --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got '\\udcff'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got '\\udcff'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "a file for a run",
@@ -1237,7 +1237,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "an empty file",
             "cospike compare empty --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "a file for a run",
@@ -1282,7 +1282,7 @@ REFUSED: dict[str, list[Refused]] = {
         Refused(
             "an empty file",
             "cospike benchmark empty --out new",
-            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or arrays, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
+            "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, arrays or cells, got 'empty'. Known: digits, fashion-mnist, mnist, shapes, sparse-linear.",
         ),
         Refused(
             "an unknown model",

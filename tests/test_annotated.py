@@ -1,5 +1,7 @@
 """A model of cells writes what it finds into their object, and finds the genes that were put there."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -179,6 +181,28 @@ def test_the_command_line_trains_on_a_file_of_cells(tmp_path, monkeypatch, capsy
     main([*command.split(), "--accelerator", "cpu"])
     assert capsys.readouterr().out.strip().endswith("report.html")
     assert bounds(load("r"), from_anndata("cells.h5ad", label="truth", layer="counts").test)["neg_elbo"].value > 0
+    some = draw()[:9, ::-1].copy()  # in another order
+    some.write("some.h5ad")
+    main(
+        [
+            "encode",
+            "r",
+            "some.h5ad",
+            "--layer",
+            "counts",
+            "--label",
+            "truth",
+            "--out",
+            "codes.csv",
+            "--accelerator",
+            "cpu",
+        ]
+    )
+    header, *rows = (line.split(",") for line in Path("codes.csv").read_text().splitlines())
+    assert [row[1] for row in rows] == some.obs["truth"].astype(str).tolist()
+    encode_anndata(load("r"), some, layer="counts", accelerator="cpu")
+    np.testing.assert_allclose(np.array([row[2:] for row in rows], float), some.obsm["X_cospike"], rtol=1e-5, atol=1e-6)
+    assert header[:2] == ["id", "label"]
 
 
 def test_a_model_of_other_data_and_a_path_are_refused(unchecked):

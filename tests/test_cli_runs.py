@@ -78,12 +78,6 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(trained, tmp_path, capsys, a
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", ["export", "encode", "generate", "push"])
-def test_help_has_an_example(command, capsys):
-    assert run(command, "--help") == 0
-    assert f"Try cospike {command} runs/digits" in " ".join(capsys.readouterr().out.split())
-
-
 def test_help_stays_light():
     heavy = (
         "torch",

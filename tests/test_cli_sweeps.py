@@ -109,6 +109,7 @@ def state_of(path):
         (("digist",), "Did you mean 'digits'?"),
         (("digits", "--trials", "-1"), "'--trials' must lie in 0"),
         (("digits", "--trials", "x"), "no whole number"),
+        (("digits", "--name", "other"), "got it without --storage. Choose another --out"),
         (("digits", "--lost-after", "1"), "'--lost-after' must be seconds from 5 on"),
         (("digits", "--search", "within"), "'--search' must be NAME=LOW:HIGH or NAME=A,B,C, got 'within'"),
         (("digits", "--search", "wihtin=1:20"), "knows no option 'wihtin'. Did you mean 'within'?"),

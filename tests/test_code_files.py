@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import cospike as cs
-from cospike import code_files
+from cospike import code_files, code_sources
 from cospike._errors import InputError
 from cospike.code_files import write_codes
 from cospike.data import Split
@@ -92,7 +92,7 @@ def test_labels_have_the_names_of_the_data_and_none_where_they_are_unknown(train
     split = Split(trained.data.test.x, y)
     names = tuple("abcdefghij")
     data = cs.Dataset("letters", split, split, split, names)
-    monkeypatch.setattr(code_files, "load_dataset", lambda name, seed: data)
+    monkeypatch.setattr(code_sources, "load_dataset", lambda name, seed: data)
     write_codes(trained.run, "digits", tmp_path / "codes.csv", split="train")
     _, rows = read_csv(tmp_path / "codes.csv")
     assert [row[2] for row in rows] == ["", *(names[label] for label in y[1:])]
@@ -101,7 +101,7 @@ def test_labels_have_the_names_of_the_data_and_none_where_they_are_unknown(train
 def test_a_class_is_no_formula_in_a_spreadsheet(trained, monkeypatch, tmp_path):
     split = Split(trained.data.test.x[:3], trained.data.test.y[:3] * 0)
     data = cs.Dataset("letters", split, split, split, ("=HYPERLINK(0)",))
-    monkeypatch.setattr(code_files, "load_dataset", lambda name, seed: data)
+    monkeypatch.setattr(code_sources, "load_dataset", lambda name, seed: data)
     write_codes(trained.run, "digits", tmp_path / "codes.csv", split="train")
     _, rows = read_csv(tmp_path / "codes.csv")
     assert [row[2] for row in rows] == ["'=HYPERLINK(0)"] * 3
@@ -126,7 +126,9 @@ def test_another_split_of_the_same_data_is_remarked_on(trained, tmp_path):
         ("{tmp}/wide.npy", "codes.csv", {}, r"that of the data, \(9,\), got \(1, 8, 8\)"),
         ("{tmp}/wide.npy", "codes.csv", {"split": "test"}, "which wide.npy has not"),
         ("{tmp}/rows.csv", "codes.csv", {}, "was no table"),
-        ("digits", "codes.csv", {"label": "kind"}, "is for tables"),
+        ("digits", "codes.csv", {"label": "kind"}, "are for tables"),
+        ("{tmp}/rows.csv", "codes.csv", {"layer": "counts"}, "is for cells"),
+        ("{tmp}/wide.npy", "codes.csv", {"label": "{tmp}/none.npy"}, "No such file"),
     ],
 )
 def test_what_cannot_be_encoded_is_refused_and_nothing_is_written(
@@ -138,6 +140,7 @@ def test_what_cannot_be_encoded_is_refused_and_nothing_is_written(
     (tmp_path / "empty.npy").touch()
     np.save(tmp_path / "wide.npy", np.zeros((3, 9)))
     before = sorted(tmp_path.rglob("*"))
+    more = {name: value.format(tmp=tmp_path) if name == "label" else value for name, value in more.items()}
     with pytest.raises(InputError, match=message):
         write_codes(trained.run, data.format(tmp=tmp_path), tmp_path / out, **more)
     assert sorted(tmp_path.rglob("*")) == before
@@ -222,3 +225,24 @@ def test_samples_of_a_table_are_in_its_own_columns_and_units(flowers, tmp_path):
             assert [cell.lstrip("'") for cell in cells] == drawn[name].tolist()
             assert not any(cell.startswith("=") for cell in cells)
     assert abs(np.mean([float(row[1]) for row in rows]) - table.length.mean()) < 20
+
+
+def test_labels_of_an_array_lie_in_a_file_of_their_own(trained, tmp_path):
+    np.save(tmp_path / "x.npy", trained.data.test.x[:5, 0])
+    np.save(tmp_path / "y.npy", np.array([3, -1, 0, 9, 11]))
+    write_codes(trained.run, str(tmp_path / "x.npy"), tmp_path / "codes.csv", label=str(tmp_path / "y.npy"))
+    header, rows = read_csv(tmp_path / "codes.csv")
+    assert header[:2] == ["id", "label"]
+    assert [row[1] for row in rows] == ["3", "", "0", "9", "11"]
+    expected = cs.encode_dataset(trained.model, trained.data.test.x[:5], accelerator="cpu").values()
+    np.testing.assert_allclose(np.array([row[2:] for row in rows], dtype=float), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_what_training_had_not_counts_as_missing_and_is_told(flowers, tmp_path):
+    _, run, table, _ = flowers
+    table.assign(colour="violet").head(9).to_csv(tmp_path / "other.csv", index=False)
+    with pytest.warns(cs.TrainingWarning, match=r"'colour' has what no training row had, 'violet', in 9 of 9 rows"):
+        write_codes(run, str(tmp_path / "other.csv"), tmp_path / "codes.csv")
+    table.assign(colour=None).head(9).to_csv(tmp_path / "empty.csv", index=False)
+    write_codes(run, str(tmp_path / "empty.csv"), tmp_path / "same.csv")
+    assert (tmp_path / "codes.csv").read_text() == (tmp_path / "same.csv").read_text()

@@ -114,3 +114,16 @@ def test_completion_is_installed_where_the_shell_looks(tmp_path, monkeypatch, ca
     main(["--install-completion", "--shell", "bash"])
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any("n-latents" in path.read_text() for path in written), capsys.readouterr()
+
+
+def test_a_shell_that_is_none_is_refused(monkeypatch, capsys):
+    from cyclopts.completion import detect
+
+    def nothing():
+        raise detect.ShellDetectionError
+
+    monkeypatch.setattr(detect, "detect_shell", nothing)
+    with pytest.raises(SystemExit) as end:
+        main(["--install-completion"])
+    assert end.value.code == 2
+    assert "Name one: --shell bash, zsh or fish" in capsys.readouterr().err

@@ -44,9 +44,14 @@ def test_pictures_are_the_decoded_codes_and_repeat(trained):
         ({"n": 0}, "'n'"),
         ({"label": 10}, "0 … 9"),
         ({"label": "tree"}, "Unknown class 'tree'"),
+        ({"label": True}, "name or the index of a class, got bool"),
         ({"set": {16: 1.0}}, "latents 0 … 15"),
+        ({"set": {"a": 1.0}}, "latents 0 … 15, got 'a'"),
+        ({"set": {0: float("nan")}}, "a finite number for latent 0, got nan"),
+        ({"set": {0: "x"}}, "a finite number for latent 0, got 'x'"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_impossible_requests_are_refused(trained, arguments, message):
     with pytest.raises(InputError, match=message):
         generate(trained.model, **{"n": 1, **arguments})

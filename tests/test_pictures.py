@@ -322,6 +322,7 @@ def test_a_folder_is_a_data_set(tmp_path):
     assert [len(split) for split in (data.train, data.validation, data.test)] == [12, 4, 4]
     assert 0 <= data.train.x.min() < data.train.x.max() <= 1
     assert load_dataset(tmp_path / "pets", image_size=(8,)).shape == (3, 8, 8)
+    assert load_dataset(tmp_path / "pets", image_size=8).shape == (3, 8, 8)
     with pytest.raises(
         InputError, match="'label or image_size' of load_dataset must be left out for data that are known by name"
     ):

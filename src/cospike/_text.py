@@ -20,6 +20,16 @@ def cell(text: str) -> str:
     return f"'{text}" if start and start in _FORMULAS else text
 
 
+def signed(value: float) -> str:
+    """Two digits of a number with its sign, as a reader of tables has them.
+
+    >>> signed(-172.3), signed(0.0123), signed(1.2e9)
+    ('-170', '+0.012', '+1.2e+09')
+    """
+    text = f"{value:+.2g}"
+    return f"{float(text):+,.0f}" if "e+" in text and abs(value) < 1e6 else text
+
+
 def to_text(name: str) -> str:
     """The name of a file as text, which it need not be; what is written into a run is."""
     return os.fsencode(name).decode(errors="replace")

@@ -87,8 +87,8 @@ def unknown_data(given: str) -> InputError:
         fix = f"`cospike train` takes {kind}." if is_file(given) else "Is the path right?"
     given = given if len(given) <= _LONGEST else f"{given[:_LONGEST]}…"
     return InputError(
-        "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table or "
-        f"arrays, got {given!r}. {fix}"
+        "'name_or_folder' of load_dataset must be a known name or a folder of IDX files or pictures, a table, "
+        f"arrays or cells, got {given!r}. {fix}"
     )
 
 

@@ -111,6 +111,7 @@ def encode(
     *,
     out: Path,
     label: str | None = None,
+    layer: str | None = None,
     split: SplitName | None = None,
     split_seed: int | None = None,
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
@@ -125,9 +126,11 @@ def encode(
     Args:
         run: The folder of a run.
         data: mnist, fashion-mnist, digits, shapes, sparse-linear, a folder of IDX files or of pictures, an .npy file of
-            samples, or a table with the columns that RUN was trained on.
+            samples, or a table or cells (.h5ad) with the columns or genes that RUN was trained on.
         out: A file: .parquet or .csv for a table with id, split, label and the latents; .npz for all that `Codes` has.
-        label: Of a table, the column that names the classes (default: no row has one).
+        label: Of a table or of cells, the column that names the classes; of an .npy file, that of the labels (default:
+            no row has a class).
+        layer: Of cells, the layer that holds the counts (default: X).
         split: Which rows, of data that have splits (default: all).
         split_seed: Of the split of a set that comes without one (default: the seed of RUN).
         accelerator: Where to compute.
@@ -135,7 +138,9 @@ def encode(
     check_runs((run,))
     from cospike.code_files import write_codes
 
-    remark = write_codes(run, data, out, label=label, split=split, split_seed=split_seed, accelerator=accelerator)
+    remark = write_codes(
+        run, data, out, label=label, layer=layer, split=split, split_seed=split_seed, accelerator=accelerator
+    )
     if remark:
         note(f"cospike: {remark}")
     return of_files(codes=out)

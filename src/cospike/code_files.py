@@ -11,23 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, get_args
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from cospike import runs
-from cospike._arrays import map_array
-from cospike._errors import InputError, did_you_mean
+from cospike._errors import InputError
 from cospike._extras import need
 from cospike._files import format_arrays, replacing, write_atomic
 from cospike._text import cell
-from cospike._types import UNLABELLED
-from cospike.choices import check_data, is_table
+from cospike.code_sources import Source, find_sources
 from cospike.codes import Codes
-from cospike.data import Array, Dataset, Split, load_dataset
+from cospike.data import Array, Split
 from cospike.encoding import check_shape, encode_dataset
-from cospike.frames import read_frame, to_labels, to_rows
 from cospike.model import SparseVAE
 from cospike.options import SplitName
 from cospike.progress import counting
@@ -37,18 +33,10 @@ FORMATS = (".parquet", ".csv", ".npz")
 _ROWS_PER_PART = 20_000
 
 
-class _Source(NamedTuple):
-    """Rows to encode, the split that they are of, and the names of their classes."""
-
-    rows: Split | Array
-    split: str = ""
-    class_names: tuple[str, ...] = ()
-
-
 class _Writer(Protocol):
     """What takes the rows of a table as they come."""
 
-    def write(self, source: _Source, first: int, codes: Codes) -> None:
+    def write(self, source: Source, first: int, codes: Codes) -> None:
         """Add the codes of rows from ``first`` on."""
         ...
 
@@ -59,6 +47,7 @@ def write_codes(
     out: Path,
     *,
     label: str | None = None,
+    layer: str | None = None,
     split: SplitName | None = None,
     split_seed: int | None = None,
     accelerator: str = "auto",
@@ -68,10 +57,12 @@ def write_codes(
 
     Args:
         run: the folder of a run.
-        data: a name or a folder, as `load_dataset` takes it; a table with the columns that the run was trained on; or
-            an .npy file of samples, which is read part by part.
+        data: a name or a folder, as `load_dataset` takes it; a table with the columns, or an .h5ad file with the genes,
+            that the run was trained on; or an .npy file of samples, which is read part by part.
         out: a file that ends in .parquet, which needs the extra `tables`, .csv or .npz.
-        label: of a table, the column that names the classes; default: no row has a class.
+        label: of a table or of cells, the column that names the classes; of an .npy file, that of the labels. Default:
+            no row has a class.
+        layer: of cells, the layer that holds the counts; default: X.
         split: which one of the data, where they have splits; default: all three.
         split_seed: of data that come without a split; default: what the run was trained with.
         accelerator: as in `fit`.
@@ -83,7 +74,7 @@ def write_codes(
         need("tables", ("pyarrow",), of="A .parquet file")
     if not out.parent.is_dir():
         raise InputError(f"'out' of encode must lie in a folder that is there, got {out}. Make {out.parent} first.")
-    model, (sources, remark) = runs.load(run), _sources(Path(run), data, label, split, split_seed)
+    model, (sources, remark) = runs.load(run), find_sources(Path(run), data, label, layer, split, split_seed)
     for source in sources:
         rows = source.rows.x if isinstance(source.rows, Split) else source.rows
         if not (rows.ndim == 3 == len(model.shape) and model.shape[0] == 1):  # the encoder gives those a channel
@@ -107,69 +98,11 @@ def write_codes(
     return remark
 
 
-def _sources(
-    run: Path, data: str, label: str | None, split: SplitName | None, split_seed: int | None
-) -> tuple[list[_Source], str | None]:
-    """What is to be encoded, and a remark if it is what the run was trained on but split otherwise."""
-    if label is not None and not is_table(data):
-        raise InputError(f"'label' of encode is for tables, got {label!r} for {data}. Leave it out.")
-    if data.endswith(".npy") or is_table(data):
-        if split is not None or split_seed is not None:
-            raise InputError(
-                f"'split' of encode is for data that have splits, which {Path(data).name} has not. Leave it out."
-            )
-        return [_table(run, Path(data), label) if is_table(data) else _Source(_mapped(Path(data)))], None
-    check_data(data)
-    if split is not None and split not in get_args(SplitName):
-        raise InputError(f"Unknown split {split!r} of encode. {did_you_mean(split, get_args(SplitName))}")
-    config = runs.read_config(run)
-    dataset = load_dataset(data, seed=_seed(config, split_seed))
-    names = get_args(SplitName) if split is None else (split,)
-    sources = [_Source(getattr(dataset, name), name, dataset.class_names) for name in names]
-    return sources, _remark(run, config, dataset)
-
-
-def _table(run: Path, path: Path, label: str | None) -> _Source:
-    """All rows of a table, in the columns that a run was trained on."""
-    columns, frame = runs.read_columns(run), read_frame(path)
-    if not columns:
-        raise InputError(f"'data' of encode must be as what {run} was trained on, which was no table, got {path}.")
-    rows, known = to_rows(frame, columns), tuple(runs.read_config(run)["data"]["class_names"])
-    y, names = (None, known) if label is None else to_labels(frame, label, known)
-    labels = torch.full((len(rows),), UNLABELLED) if y is None else torch.from_numpy(y)
-    return _Source(Split(torch.from_numpy(rows), labels), class_names=names)
-
-
-def _seed(config: dict[str, Any], split_seed: int | None) -> int:
-    """What a run's data were split by, as far as the run knows: the seed of its training."""
-    return int(config["training"].get("seed", 0)) if split_seed is None else split_seed
-
-
-def _remark(run: Path, config: dict[str, Any], dataset: Dataset) -> str | None:
-    known = config["data"]
-    if known["name"] != dataset.name or known.get("fingerprint") == dataset.fingerprint:
-        return None
-    return (
-        f"{dataset.name} is not what {run} was trained on, or is split otherwise: its test rows may have been trained "
-        "on. --split-seed sets the split."
-    )
-
-
-def _mapped(path: Path) -> np.ndarray:
-    """The array of an .npy file, where it is."""
-    try:
-        return map_array(path)
-    except OSError as error:
-        raise InputError(f"'data' of encode must be a file that can be read, got {path}: {error.strerror}.") from error
-    except (ValueError, EOFError, TypeError) as error:
-        raise InputError(f"'data' of encode must be an .npy file of numbers, got {path}, which holds none.") from error
-
-
 def _part(rows: Split | Array, part: slice) -> Split | Array:
     return Split(rows.x[part], rows.y[part]) if isinstance(rows, Split) else rows[part]
 
 
-def _encoded(model: SparseVAE, source: _Source, rows: Split | Array, accelerator: str, progress: bool | None) -> Codes:
+def _encoded(model: SparseVAE, source: Source, rows: Split | Array, accelerator: str, progress: bool | None) -> Codes:
     codes = encode_dataset(model, rows, accelerator=accelerator, progress=progress)
     return replace(codes, class_names=source.class_names or codes.class_names)
 
@@ -196,7 +129,7 @@ class _CsvWriter:
     def __init__(self, lines: Any, has_splits: bool) -> None:
         self._lines, self._has_splits = lines, has_splits
 
-    def write(self, source: _Source, first: int, codes: Codes) -> None:
+    def write(self, source: Source, first: int, codes: Codes) -> None:
         values = codes.values().astype(np.float32).astype(str)
         for row, (label, cells) in enumerate(zip(_labels(codes), values, strict=True), start=first):
             self._lines.writerow([row, *[source.split] * self._has_splits, cell(label or ""), *cells])
@@ -216,7 +149,7 @@ class _ParquetWriter:
     def __init__(self, file: Any, schema: Any) -> None:
         self._file, self._schema = file, schema
 
-    def write(self, source: _Source, first: int, codes: Codes) -> None:
+    def write(self, source: Source, first: int, codes: Codes) -> None:
         import pyarrow as pa  # noqa: PLC0415  # an extra
 
         columns: dict[str, Any] = {"id": np.arange(first, first + len(codes)), "label": _labels(codes)}

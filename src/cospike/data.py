@@ -34,7 +34,7 @@ def load_dataset(
     *,
     label: str | None = None,
     layer: str | None = None,
-    image_size: Sequence[int] | None = None,
+    image_size: Sequence[int] | int | None = None,
     seed: int = 0,
 ) -> Dataset:
     """A data set by name, or from a table, a file of arrays or cells, or a folder of pictures or of IDX files.
@@ -60,6 +60,7 @@ def load_dataset(
     (1, 8, 8)
     """
     check_seed(seed, "load_dataset")
+    image_size = (image_size,) if isinstance(image_size, int) else image_size
     path = expand(name_or_folder) if isinstance(name_or_folder, str | Path) else None
     if path is not None and is_cells(path) and is_file(path) and image_size is None:
         return from_anndata(path, label=label, layer=layer, name=to_text(path.stem), seed=seed)

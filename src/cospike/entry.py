@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Literal, TextIO
 
 from cyclopts import CycloptsError, Group, Parameter, UnusedCliTokensError
 
@@ -19,12 +19,24 @@ from cospike import cli_data, cli_runs, cli_sweeps  # noqa: F401  # their comman
 from cospike._errors import InputError, LostProcessError, TrainingWarning
 from cospike.cli import app, note
 from cospike.option_files import format_options, use_options
-from cospike.results import Result
+from cospike.results import Result, of_files
 
 _everywhere = Group("Everywhere", sort_key=9)
-app.register_install_completion_command(
-    help="Complete commands and options in your shell (bash, zsh, fish), from now on."
-)
+
+
+@app.command(name="--install-completion")
+def _install_completion(*, shell: Literal["bash", "zsh", "fish"] | None = None) -> Result:
+    """Complete commands, options and choices in your shell, from now on.
+
+    Args:
+        shell: Which one (default: that from which the command is started).
+    """
+    from cyclopts.completion.detect import ShellDetectionError
+
+    try:
+        return of_files(completion=app.install_completion(shell=shell))
+    except ShellDetectionError:
+        raise InputError("The shell is none that can be completed in. Name one: --shell bash, zsh or fish.") from None
 
 
 @app.meta.default

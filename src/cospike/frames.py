@@ -15,18 +15,8 @@ from jaxtyping import Float, Int64
 from cospike._errors import InputError, TrainingWarning, did_you_mean
 from cospike._types import UNLABELLED
 from cospike.choices import expand
-from cospike.columns import (
-    MAX_CATEGORIES,
-    OTHER,
-    Cells,
-    Column,
-    as_texts,
-    decode_columns,
-    encode_columns,
-    fit_column,
-    in_order,
-    is_missing,
-)
+from cospike.column_entries import decode_columns, encode_columns
+from cospike.columns import MAX_CATEGORIES, OTHER, Cells, Column, as_texts, fit_column, in_order, is_missing
 from cospike.delimited import check_names
 from cospike.splits import deal
 from cospike.table_files import Frame, column_names, need, read_file

@@ -1,5 +1,6 @@
 """New samples: from the prior or from a class's own pattern, exact zeros included, with any latent set by hand."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -53,8 +54,10 @@ def draw_codes(
     generator = torch.Generator(model.device).manual_seed(seed)
     z = _prior_rows(model, n, generator) if label is None else _pattern(model, label).sample((n,), generator=generator)
     for latent, value in (set or {}).items():
-        if not 0 <= latent < model.n_latents:
-            raise InputError(f"'set' of generate must name latents 0 … {model.n_latents - 1}, got {latent}.")
+        if not isinstance(latent, int | np.integer) or not 0 <= latent < model.n_latents:
+            raise InputError(f"'set' of generate must name latents 0 … {model.n_latents - 1}, got {latent!r}.")
+        if not isinstance(value, int | float | np.number) or not math.isfinite(value):
+            raise InputError(f"'set' of generate must have a finite number for latent {latent}, got {value!r}.")
         z[:, latent] = value
     return z
 
@@ -76,6 +79,9 @@ def _pattern(model: SparseVAE, label: int | str) -> SpikeSlab:
         if label not in model.class_names:
             raise InputError(f"Unknown class {label!r} of generate. {did_you_mean(label, model.class_names)}")
         label = model.class_names.index(label)
+    if isinstance(label, bool) or not isinstance(label, int | np.integer):
+        got = type(label).__name__
+        raise InputError(f"'label' of generate must be the name or the index of a class, got {got}.")
     if not 0 <= label < patterns.batch_shape[0]:
         raise InputError(f"'label' of generate must lie in 0 … {patterns.batch_shape[0] - 1}, got {label}.")
     return SpikeSlab(patterns.active_logits[label], patterns.loc[label], patterns.scale[label], validate_args=False)

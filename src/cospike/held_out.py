@@ -13,7 +13,8 @@ from cospike._files import write_atomic
 from cospike._types import UNLABELLED
 from cospike.attributes import attribute_kind, measure_attributes
 from cospike.codes import Codes
-from cospike.columns import Column, column_attributes
+from cospike.column_entries import column_attributes
+from cospike.columns import Column
 from cospike.data import Dataset
 from cospike.references import measure_references
 

@@ -23,6 +23,7 @@ from cospike import (
 )
 from cospike._errors import InputError, failed_write
 from cospike._files import write_atomic
+from cospike._text import signed
 from cospike.associations import STRONG, WORTH_A_NAME
 from cospike.attributes import UNITS, attribute_kind
 from cospike.codes import Codes
@@ -155,9 +156,10 @@ def _shown_changes(interventions: Mapping[int, Intervention], view: RunView) -> 
     for latent, one in interventions.items():
         if change := one.named:
             value = (change.sweep if change.by_sweep else change.on).value
-            sign = ("\N{LEFT RIGHT ARROW} " if change.by_sweep else "") + ("+" if value > 0 else "\N{MINUS SIGN}")
+            size = signed(value).replace("-", "\N{MINUS SIGN}", 1)
+            size = f"\N{LEFT RIGHT ARROW} {size}" if change.by_sweep else size
             unit = units.get(change.attribute, "")
-            texts[latent] = f"{change.attribute.replace('_', ' ')} {sign}{abs(value):.2g} {unit}".strip()
+            texts[latent] = f"{change.attribute.replace('_', ' ')} {size} {unit}".strip()
     return texts
 
 

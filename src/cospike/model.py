@@ -185,7 +185,7 @@ class SparseVAE(nn.Module):
     @torch.no_grad()
     def decode_mean(self, z: Float[np.ndarray, "sample latent"]) -> Float[np.ndarray, "sample *event"]:
         """The mean of the likelihood of each code, as an array: a picture, of images."""
-        codes = torch.as_tensor(z, dtype=torch.float32, device=self.device)
+        codes = torch.as_tensor(np.require(z, np.float32, "W"), device=self.device)  # what pandas gives is read-only
         parts = codes.split(max(1, ENTRIES_PER_PASS // math.prod(self.shape)))
         return torch.cat([self.decode(part).mean.cpu() for part in parts]).numpy()
 

@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from cospike import plots
 from cospike._types import UNLABELLED
-from cospike.columns import Column, entries_of, entry_names
+from cospike.column_entries import entries_of, entry_names
+from cospike.columns import Column
 from cospike.factors import Factor, traversed_codes
 from cospike.generation import generate
 from cospike.report_figures import RunView

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cospike._files import format_json
-
 
 class Result(NamedTuple):
     """Of a command, printed once it has ended.
@@ -23,6 +21,8 @@ class Result(NamedTuple):
     def print(self, *, json: bool) -> None:
         """To standard output, for a program or for a reader."""
         if json:
+            from cospike._files import format_json  # noqa: PLC0415  # it loads NumPy, which a mistake does not need
+
             print(format_json(self.values, indent=2), end="")
         else:
             self.show()

@@ -14,7 +14,7 @@ from cospike import runs
 from cospike._errors import InputError
 from cospike._files import format_arrays, write_atomic
 from cospike._text import cell
-from cospike.columns import decode_columns
+from cospike.column_entries import decode_columns
 from cospike.generation import draw_codes
 from cospike.held_out import read_previews
 from cospike.model import SparseVAE

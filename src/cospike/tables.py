@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
-from cospike._text import one_line
+from cospike._text import one_line, signed
 from cospike.associations import STRONG
 from cospike.class_views import Score
 from cospike.evidence import Evidence
@@ -127,8 +127,8 @@ def _change(one: Intervention | None) -> str:
     if change is None:
         return "-"
     if change.by_sweep:
-        return f"{change.attribute} ↔ {change.sweep.value:+.2g}"
-    return f"{change.attribute} {change.on.value:+.2g}"
+        return f"{change.attribute} ↔ {signed(change.sweep.value)}"
+    return f"{change.attribute} {signed(change.on.value)}"
 
 
 def _print_directions(evidence: Evidence) -> None:

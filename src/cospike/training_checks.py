@@ -116,5 +116,6 @@ def _check_classes(data: Dataset, objective: Objective) -> None:
         label = int(lonely[0])
         raise InputError(
             f"A class needs at least two training samples to agree, got {int(counts[label])} of "
-            f"{data.class_names[label]!r} in {data.name}. Add samples, leave it out, or mark it as unlabelled (-1)."
+            f"{data.class_names[label]!r} in {data.name}. Add samples, leave it out, "
+            "or take its label away: -1 in arrays, an empty cell in a table."
         )

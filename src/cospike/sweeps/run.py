@@ -96,6 +96,8 @@ def run_sweep(
         with working("training a trial"):
             return train(plan.setup, params)
 
+    if name is not None and storage is None:
+        raise InputError("'--name' tells sweeps in one database apart, got it without --storage. Choose another --out.")
     study_name = _IN_A_FILE if storage is None else name or plan.setup.data.name
     with opened(storage, out, name=study_name, settings=plan.settings, first=dict(plan.first)) as study:
         seed = plan.setup.options.seed

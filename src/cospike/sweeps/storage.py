@@ -101,7 +101,8 @@ def _find_study(
         study.set_user_attr(_SETTINGS, settings)
     elif not ours or begun != settings:
         raise InputError(
-            f"The sweep {name!r} was begun with {_difference(begun, settings)}. Use another --name or --out."
+            f"The sweep {name!r} was begun with {_difference(begun, settings)}. Use another --out, or in a database "
+            "another --name."
         )
     return study
 
