@@ -88,8 +88,10 @@ def test_two_fits_are_the_same(fitted):
 
 @pytest.mark.parametrize(("library", "kind"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
 def test_tables_come_out_as_tables(fitted, library, kind):
-    table = clone(fitted).set_params(**QUICK).fit(IRIS, NAMES).set_output(transform=library).transform(IRIS)
+    model = clone(fitted).set_params(**QUICK).fit(IRIS, NAMES).set_output(transform=library)
+    table = model.transform(IRIS)
     assert isinstance(table, kind)
+    assert model.inverse_transform(table).shape == IRIS.shape  # the arrays of pandas cannot be written
     assert list(table.columns) == [f"sparsevaetransformer{i}" for i in range(6)]
 
 
