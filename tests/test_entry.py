@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -58,6 +59,7 @@ def test_the_exit_codes_are_told(capsys):
 def test_every_command_prints_json(trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("cospike.hub.push_to_hub", lambda run, repo, **settings: f"hf://{repo}")
     monkeypatch.setattr("cospike.sources.fetch_dataset", lambda name, say: tmp_path / name)
+    run = shutil.copytree(trained.run, tmp_path / "run")
     quick = "--epochs 1 --n-latents 4 --hidden 8 --accelerator cpu"
     lines = {
         f"train digits --out {tmp_path}/one {quick}": {"report", "runs", "measures"},
@@ -73,12 +75,12 @@ def test_every_command_prints_json(trained, tmp_path, capsys, monkeypatch):
         },
         "data": {"datasets"},
         "data fetch mnist": {"folder"},
-        f"report {trained.run}": {"report"},
-        f"measure {trained.run}": {"measures", "factors", "directions"},
-        f"export {trained.run} --onnx": {"encoder", "decoder", "opset", "difference"},
-        f"encode {trained.run} digits --out {tmp_path}/z.npz": {"codes"},
-        f"generate {trained.run} --out {tmp_path}/s.png": {"samples"},
-        f"push {trained.run} user/digits": {"address"},
+        f"report {run}": {"report"},
+        f"measure {run}": {"measures", "factors", "directions"},
+        f"export {run} --onnx": {"encoder", "decoder", "opset", "difference"},
+        f"encode {run} digits --out {tmp_path}/z.npz": {"codes"},
+        f"generate {run} --out {tmp_path}/s.png": {"samples"},
+        f"push {run} user/digits": {"address"},
     }
     assert {line.partition(" --")[0].split()[0] for line in lines} == {command.split()[0] for command in COMMANDS}
     for line, names in lines.items():
