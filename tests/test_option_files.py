@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cospike.entry import app, main
@@ -42,6 +42,8 @@ def test_a_command_does_the_same_with_its_options_from_a_file(line, tmp_path):
     assert bound(command, tmp_path / "options.yaml") == bound(tokens)
 
 
+@example(label="\xa0", within=0.0, hidden=[1])
+@example(label="two words " * 20, within=1e-300, hidden=[1])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(
     label=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1),

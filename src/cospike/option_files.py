@@ -1,5 +1,6 @@
 """Options in a YAML file: read as data, and written from what was typed."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -127,8 +128,9 @@ def _line(argument: Argument, values: dict[str, Any]) -> str:
     if value is None or value is False or value == ():
         return f"# {name}:  # {about}"
     plain = [str(one) if isinstance(one, Path) else one for one in (value if isinstance(value, tuple) else [value])]
-    text = yaml.safe_dump(plain if isinstance(value, tuple) else plain[0], default_flow_style=True, allow_unicode=True)
-    return f"{name}: {text.removesuffix('...' + chr(10)).strip()}  # {about}"
+    shown = plain if isinstance(value, tuple) else plain[0]
+    text = yaml.safe_dump(shown, default_flow_style=True, allow_unicode=True, width=math.inf)
+    return f"{name}: {text.removesuffix('...' + chr(10)).strip(chr(10))}  # {about}"
 
 
 def _is_option(value: Any) -> bool:
