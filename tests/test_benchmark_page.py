@@ -280,6 +280,7 @@ def test_the_terminal_shows_every_data_set_and_model(capsys):
     assert "…" not in shown
 
 
+@pytest.mark.slow
 def test_measures_of_a_run_are_printed_without_loading_what_draws():
     heavy = "import sys, cospike.tables; print({'cospike.benchmark', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)

@@ -18,6 +18,7 @@ def run(*arguments):
     return 0
 
 
+@pytest.mark.slow
 def test_export_prints_two_files_and_how_close_they_are(trained, tmp_path, capsys):
     assert run("export", trained.run, "--onnx", "--out", tmp_path / "onnx") == 0
     out, err = capsys.readouterr()

@@ -14,6 +14,8 @@ from cospike._errors import InputError
 from cospike.deployment import export_onnx
 from cospike.model import SparseVAE
 
+pytestmark = pytest.mark.slow  # it trains, or loads what takes seconds
+
 ort = pytest.importorskip("onnxruntime")
 
 

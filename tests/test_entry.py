@@ -89,6 +89,7 @@ def test_every_command_prints_json(trained, tmp_path, capsys, monkeypatch):
         assert set(told) == names, line
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_no_colours_and_no_progress(trained):
     for arguments in (("--help",), ("train", "--help"), ("data",), ("measure", trained.run, "--factors")):
         done = subprocess.run([sys.executable, "-m", "cospike", *arguments], capture_output=True, check=True)
@@ -96,6 +97,7 @@ def test_a_pipe_gets_no_colours_and_no_progress(trained):
         assert b"\r" not in done.stderr
 
 
+@pytest.mark.slow
 def test_who_stops_reading_ends_the_command_quietly(trained):
     command = [sys.executable, "-m", "cospike", "measure", trained.run, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -78,6 +78,7 @@ def test_the_score_is_a_bound_that_training_raises(fitted):
     assert fitted.score(IRIS) < gaussian + 2.0
 
 
+@pytest.mark.slow
 def test_two_fits_are_the_same(fitted):
     again = clone(fitted).fit(IRIS, NAMES)
     assert np.array_equal(again.transform(IRIS), fitted.transform(IRIS))
@@ -138,6 +139,7 @@ def test_without_a_marker_every_value_is_a_label():
     assert SparseVAEClassifier(**QUICK).fit(IRIS, labels).classes_.tolist() == [-1, 1, 2]
 
 
+@pytest.mark.slow
 def test_patience_holds_rows_out():
     model = SparseVAETransformer(**{**QUICK, "epochs": 400}, patience=3, validation_fraction=0.2).fit(IRIS, NAMES)
     assert model.n_iter_ < 400

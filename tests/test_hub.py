@@ -29,6 +29,8 @@ from cospike._errors import InputError
 from cospike.entry import main
 from cospike.evaluation import evaluate
 
+pytestmark = pytest.mark.slow  # it trains, or loads what takes seconds
+
 huggingface_hub = pytest.importorskip("huggingface_hub")
 TOKEN = "hf_secretsecretsecret"
 

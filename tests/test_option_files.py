@@ -50,6 +50,7 @@ def test_a_command_does_the_same_with_its_options_from_a_file(line, tmp_path):
     within=st.floats(allow_nan=False, allow_infinity=False),
     hidden=st.lists(st.integers(-(10**19), 10**19), min_size=1, max_size=4),
 )
+@pytest.mark.slow
 def test_any_value_comes_back(tmp_path, label, within, hidden):
     options = [f"--label={label}", f"--within={within!r}", *(f"--hidden={width}" for width in hidden)]
     tokens = ["train", "digits", "--out", "x", *options]

@@ -6,6 +6,8 @@ from inspect import getdoc, isclass, isfunction, ismodule
 from pathlib import Path
 from typing import get_args
 
+import pytest
+
 import cospike
 from cospike import _HOME_OF
 from cospike.objective import PRESETS
@@ -40,6 +42,7 @@ def test_importing_is_light():
     assert shown.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_what_reads_a_run_loads_no_training():
     program = (
         "import sys, cospike.cli, cospike.html_report, cospike.inspection, cospike.tables; "

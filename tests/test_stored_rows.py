@@ -54,6 +54,7 @@ def test_what_is_mapped_is_known(tmp_path):
     assert not is_mapped(None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("always_stored")
 @pytest.mark.parametrize("kind", ["float32", "uint8"])
 def test_a_training_from_disk_is_the_one_from_memory(tmp_path, kind):

@@ -18,6 +18,8 @@ from cospike.sweeps.space import Range
 from cospike.sweeps.storage import DIRECTIONS
 from cospike.sweeps.worker import Worker
 
+pytestmark = pytest.mark.slow  # it trains, or loads what takes seconds
+
 SPACE = {"within": Range(1.0, 20.0, log=True)}
 
 

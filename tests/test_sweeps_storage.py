@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # under importlib's way of impor
 from cospike.sweeps.storage import opened
 from stand_in import SPACE, work
 
+pytestmark = pytest.mark.slow  # every test opens a database
+
 HAMMER = """
 import sys
 from pathlib import Path

@@ -16,6 +16,8 @@ from cospike.objective import Objective
 from cospike.trackers import Tracker, log_measures
 from cospike.train import fit
 
+pytestmark = pytest.mark.slow  # it trains, or loads what takes seconds
+
 pytest.importorskip("tensorboard")
 
 
