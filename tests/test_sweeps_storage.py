@@ -110,7 +110,7 @@ def test_nothing_of_a_storage_is_unpickled(tmp_path, monkeypatch):
         ("update trial_params set distribution_json = '{}'", "must hold trials of sweeps"),
         ("update trials set state = 'GONE'", "must hold trials of sweeps, got: 'GONE' is not among"),
         (
-            "update trial_user_attributes set key = 'slot', value_json = '[1]' where key = 'worker'",
+            "update trial_user_attributes set key = 'slot', value_json = '[1]' where key = 'measures'",
             "of a sweep of cospike",
         ),
         ("update study_user_attributes set value_json = '{'", "must be the storage of sweeps"),
