@@ -91,8 +91,7 @@ def fit_anndata(
     cells = read_cells(adata, label=label, layer=layer, unlabelled=unlabelled, of=of)
     data = from_cells(cells, name="cells", validation=validation, test=test, seed=seed, of=of)
     objective = objective or (Objective.class_consistent() if data.n_classes > 1 else Objective.vsc())
-    own = {"active_prior": active_prior, "n_dense": n_dense}
-    settings = model_settings(objective.name, n_latents) | {key: one for key, one in own.items() if one is not None}
+    settings = model_settings(objective.name, n_latents, active_prior=active_prior, n_dense=n_dense)
     model = SparseVAE(data.shape, n_latents, hidden=hidden, likelihood=data.likelihood, seed=seed, **settings)
     fit(model, data, objective=objective, seed=seed, out=out, accelerator=accelerator, **training)
     _annotate(adata, model, data, accelerator, training.get("progress"))

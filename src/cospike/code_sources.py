@@ -47,7 +47,7 @@ def find_sources(
         return [read(run, path, label, layer)], None
     if label is not None or layer is not None:
         raise InputError(
-            f"'label' and 'layer' of encode are for tables, arrays and cells, not for {data}. Leave them out."
+            f"'label' and 'layer' of encode are for tables, cells and .npy files, not for {data}. Leave them out."
         )
     check_data(data)
     if split is not None and split not in get_args(SplitName):
@@ -84,7 +84,7 @@ def _array(run: Path, path: Path, label: str | None, layer: str | None) -> Sourc
     rows, names = _mapped(path), tuple(runs.read_config(run)["data"]["class_names"])
     if label is None:
         return Source(rows)
-    y = to_class_indices(_mapped(Path(label)), len(rows), "label", "encode").astype(np.int64)
+    y = to_class_indices(_mapped(Path(label), "label"), len(rows), "label", "encode").astype(np.int64)
     more = map(str, range(len(names), int(y.max(initial=UNLABELLED)) + 1))
     return Source(_split(StoredRows(rows[:, None] if rows.ndim == 3 else rows), y), class_names=(*names, *more))
 
@@ -116,11 +116,15 @@ def _remark(run: Path, config: dict[str, Any], dataset: Dataset) -> str | None:
     )
 
 
-def _mapped(path: Path) -> np.ndarray:
+def _mapped(path: Path, argument: str = "data") -> np.ndarray:
     """The array of an .npy file, where it is."""
     try:
         return map_array(path)
     except OSError as error:
-        raise InputError(f"'data' of encode must be a file that can be read, got {path}: {error.strerror}.") from error
+        raise InputError(
+            f"'{argument}' of encode must be a file that can be read, got {path}: {error.strerror}."
+        ) from error
     except (ValueError, EOFError, TypeError) as error:
-        raise InputError(f"'data' of encode must be an .npy file of numbers, got {path}, which holds none.") from error
+        raise InputError(
+            f"'{argument}' of encode must be an .npy file of numbers, got {path}, which holds none."
+        ) from error

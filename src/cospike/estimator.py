@@ -82,14 +82,13 @@ class _SparseVAEEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn 
         self._set_scale(rows)
         train, validation = self._deal(labels, seed)
         x, y = torch.from_numpy(self._scaled(rows)), torch.from_numpy(labels)
-        own = {"active_prior": self.active_prior, "n_dense": self.n_dense}
         model = SparseVAE(
             x.shape[1:],
             self.n_latents,
             hidden=self.hidden,
             likelihood=self.likelihood,
             seed=seed,
-            **model_settings(name, self.n_latents) | {key: value for key, value in own.items() if value is not None},
+            **model_settings(name, self.n_latents, active_prior=self.active_prior, n_dense=self.n_dense),
         )
         held_out = Split(x[validation], y[validation])
         self.history_ = fit(

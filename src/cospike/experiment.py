@@ -40,18 +40,11 @@ def train_run(
         build_model(data, objective, options),
         data,
         objective=objective,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        seed=options.seed,
-        patience=options.patience,
         out=out,
         resume=resume,
         overwrite=overwrite,
-        precision=options.precision,
-        compile=options.compile,
-        accelerator=options.accelerator,
         logger=options.logger,
+        **options.training,
     )
     if not is_first():
         return None
@@ -97,7 +90,6 @@ def compare(
 
 def build_model(data: Dataset, objective: Objective, options: Options) -> SparseVAE:
     """The model that the options ask for, and the objective's preset where they are silent."""
-    chosen = {name: value for name in ("n_dense", "prior") if (value := getattr(options, name)) is not None}
     return SparseVAE(
         data.shape,
         options.n_latents,
@@ -108,7 +100,7 @@ def build_model(data: Dataset, objective: Objective, options: Options) -> Sparse
         n_classes=data.n_classes,
         n_pseudo_inputs=options.n_pseudo_inputs,
         seed=options.seed,
-        **model_settings(objective.name, options.n_latents) | chosen,
+        **model_settings(objective.name, options.n_latents, n_dense=options.n_dense, prior=options.prior),
     )
 
 

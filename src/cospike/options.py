@@ -98,6 +98,12 @@ class Options:
     logger: Annotated[Literal["tensorboard", "mlflow", "wandb"] | None, Parameter(group=_training)] = None
     """Tell a tracker of history, settings and measures too: tensorboard and wandb below OUT, mlflow where it is set."""
 
+    @property
+    def training(self) -> dict[str, Any]:
+        """What of it `fit` takes, but where it writes."""
+        names = "epochs", "batch_size", "learning_rate", "seed", "patience", "precision", "compile", "accelerator"
+        return {name: getattr(self, name) for name in names}
+
 
 def check_source(
     name: str | None,
@@ -127,8 +133,8 @@ def check_source(
         raise InputError(f"'--image-size' is for folders of pictures, got {got} for mnist. Leave it out.")
 
 
-def model_settings(preset: str, n_latents: int) -> dict[str, Any]:
-    """How the model that a preset is meant for differs from the defaults of `SparseVAE`.
+def model_settings(preset: str, n_latents: int, **own: Any) -> dict[str, Any]:
+    """How the model that a preset is meant for differs from the defaults of `SparseVAE`; ``own`` ones, not None, first.
 
     >>> model_settings("vae", 60), model_settings("vsc", 60)
     ({'n_dense': 60}, {'n_dense': 0})
@@ -139,4 +145,4 @@ def model_settings(preset: str, n_latents: int) -> dict[str, Any]:
         "vsc-pseudo-inputs": {"n_dense": 0, "prior": "pseudo-inputs"},
         "vae": {"n_dense": n_latents},
     }
-    return of_preset.get(preset, {})
+    return of_preset.get(preset, {}) | {name: value for name, value in own.items() if value is not None}

@@ -57,35 +57,32 @@ class Tracker:
     def log_row(self, row: Mapping[str, Any]) -> None:
         """Hand on a row of the history; the settings go before the first one."""
         epoch, numbers = int(row["epoch"]), {name: value for name, value in row.items() if name != "epoch"}
-        if not self._by_name:
-            if not self._begun and self._logger is not None:
-                with suppress(NotImplementedError):  # as Fabric's logger to CSV has it
-                    self._logger.log_hyperparams(self._settings)
-            self._begun = True
+        try:
+            if not self._begun:
+                self._begin(epoch, numbers)
             if self._logger is not None:
                 self._logger.log_metrics(numbers, step=epoch)
-            return
-        try:
-            self._log_by_name(epoch, numbers)
-        except Exception as error:  # a service that is not there today costs no training
+        except Exception as error:
             self._lose(error)
 
-    def _log_by_name(self, epoch: int, numbers: dict[str, Any]) -> None:
-        if not self._begun and self._run is not None:
-            self._begun = True
+    def _begin(self, epoch: int, numbers: dict[str, Any]) -> None:
+        """Open what goes by a name, and hand the settings on, unless it has them from before a run went on."""
+        self._begun = True
+        if self._by_name and self._run is not None:
             self._logger = _opened(self._name, self._run, first_step=epoch)
-            if epoch == 1 and self._name == "tensorboard":  # its table of settings wants a number beside them
-                self._logger.log_hyperparams(self._settings, {"validation_loss": numbers.pop("validation_loss")}, epoch)
-            elif epoch == 1:
+        if self._logger is None or (self._by_name and epoch > 1):
+            return
+        if self._by_name and self._name == "tensorboard":  # its table of settings wants a number beside them
+            self._logger.log_hyperparams(self._settings, {"validation_loss": numbers.pop("validation_loss")}, epoch)
+        else:
+            with suppress(NotImplementedError):  # as Fabric's logger to CSV has it
                 self._logger.log_hyperparams(self._settings)
-        if self._logger is not None:
-            self._logger.log_metrics(numbers, step=epoch)
 
     def _lose(self, error: Exception) -> None:
-        reason = " ".join(str(error).split())[:200]
-        warnings.warn(
-            f"The logger {self._name!r} takes nothing more of this training: {reason}", TrainingWarning, stacklevel=4
-        )
+        """A service that is not there today costs no training; what a user's own logger raises is the user's."""
+        if not self._by_name:
+            raise error
+        _warn_of_loss(f"The logger {self._name!r} takes nothing more of this training", error)
         self._logger = None
 
     def close(self) -> None:
@@ -133,9 +130,12 @@ def log_measures(logger: str, run: Path, measures: Mapping[str, Measurement]) ->
         opened = _opened(logger, run, first_step=None)
         opened.log_metrics({f"measures/{name}": one.value for name, one in measures.items()}, step=step)
         opened.finalize("success")
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        warnings.warn(f"The logger {logger!r} has no measures of this run: {reason}", TrainingWarning, stacklevel=2)
+    except Exception as error:  # of a service or of its library, whatever it is: the run is done and stays
+        _warn_of_loss(f"The logger {logger!r} has no measures of this run", error)
+
+
+def _warn_of_loss(what: str, error: Exception) -> None:
+    warnings.warn(f"{what}: {' '.join(str(error).split())[:200]}", TrainingWarning, stacklevel=4)
 
 
 def _opened(name: str, run: Path, *, first_step: int | None) -> Any:

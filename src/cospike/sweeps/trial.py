@@ -135,20 +135,7 @@ def train(setup: Setup, params: Mapping[str, Any]) -> dict[str, float]:
     model, objective, options = _build(setup, params)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TrainingWarning)  # a table of many trials shows which of them collapsed
-        fit(
-            model,
-            setup.data,
-            objective=objective,
-            epochs=options.epochs,
-            batch_size=options.batch_size,
-            learning_rate=options.learning_rate,
-            seed=options.seed,
-            patience=options.patience,
-            precision=options.precision,
-            compile=options.compile,
-            accelerator=options.accelerator,
-            progress=False,
-        )
+        fit(model, setup.data, objective=objective, progress=False, **options.training)
     codes = encode_dataset(model, setup.data.validation, accelerator=options.accelerator, progress=False)
     found = measure(codes) | bounds(model, codes)
     values = {name: found[name].value for name in MEASURES if name in found}
