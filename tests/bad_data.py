@@ -63,6 +63,7 @@ def make_place(folder: Path) -> None:
         assert (
             run_command("cospike train images --out run --epochs 1 --n-latents 4 --hidden 8 --accelerator cpu")[0] == 0
         )
+    shutil.copytree(folder / "run", folder / os.fsdecode(b"run-\xff"))
 
 
 def fill_disk(disk: Path, run: Path) -> None:
@@ -1625,7 +1626,7 @@ TAKEN: dict[str, list[Taken]] = {
         ),
         Taken(
             "the report of such a run",
-            "cospike report new-\\xff",
+            "cospike report run-\\xff",
             "written again, and its path printed byte by byte",
             "it[0] == 0",
         ),

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 import cospike as cs
+from bad_data import REFUSED, TAKEN, evaluate, fill_disk, make_names, make_place, run_command
 from cospike._errors import InputError
 from cospike.evaluation import evaluate as evaluate_run
-
-sys.path.insert(0, str(Path(__file__).parent))  # under importlib's way of importing, tests do not find each other
-from bad_data import REFUSED, TAKEN, evaluate, fill_disk, make_names, make_place, run_command
 
 ROOT = Path(__file__).parent.parent
 BAD = [pytest.param(case, id=case.given[:60]) for cases in REFUSED.values() for case in cases]

@@ -10,18 +10,9 @@ from itertools import pairwise
 
 import pytest
 
-from cospike.entry import main
+from typing_commands import run
 
 QUICK = ("--epochs", "2", "--n-latents", "6", "--hidden", "32", "--accelerator", "cpu")
-
-
-def run(*arguments):
-    """The exit code of a command run in this process."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as exit_:
-        return exit_.code
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,9 @@ import time
 import pytest
 import yaml
 
-from cospike.entry import main
+from typing_commands import run
 
 QUICK = ("--epochs", "1", "--hidden", "16", "--accelerator", "cpu")
-
-
-def run(*arguments):
-    """The exit code of a command run in this process."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as exit_:
-        return exit_.code
-    return 0
 
 
 @pytest.fixture(scope="module")

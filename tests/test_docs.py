@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from run_page import run_page
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-sys.path.insert(0, str(DOCS))
-from run_page import run_page  # noqa: E402
 
 # What a page leaves behind, by the page. Deployment and reading are in tests/test_readme.py, and two have tests beside
 # those of what they are about.

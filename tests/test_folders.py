@@ -13,8 +13,8 @@ import pytest
 
 from cospike import folders, run_folders, runs
 from cospike._errors import InputError, TrainingWarning
-from cospike.entry import main
 from cospike.folders import LOCK, check_idle, check_room, one_writer, writing
+from typing_commands import run
 
 HOLD = """
 import sys, time
@@ -217,15 +217,6 @@ CONFIG = {
     "data": {"name": "digits", "class_names": []},
 }
 QUICK = ("--epochs", "2", "--n-latents", "6", "--hidden", "16", "--accelerator", "cpu")
-
-
-def run(*arguments):
-    """The exit code of a command run in this process."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as exit_:
-        return exit_.code
-    return 0
 
 
 @pytest.mark.slow

@@ -13,8 +13,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from cospike import runs
 from cospike._files import write_atomic
-from cospike.entry import main
 from cospike.folders import LOCK
+from typing_commands import run
 
 TORTURE = Path(__file__).parent.parent / "torture"
 QUICK = ("--epochs", "2", "--n-latents", "6", "--hidden", "16", "--accelerator", "cpu")
@@ -27,15 +27,6 @@ def differences(whole, other):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.differences(whole, other)
-
-
-def run(*arguments):
-    """The exit code of a command run in this process."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as exit_:
-        return exit_.code
-    return 0
 
 
 @pytest.fixture

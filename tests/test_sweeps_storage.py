@@ -8,13 +8,10 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from cospike._errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parent))  # under importlib's way of importing, tests do not find each other
 from cospike.sweeps.storage import opened
 from stand_in import SPACE, work
 

@@ -1,14 +1,9 @@
 """What one worker does with trials that end, fail or are interrupted, and with a storage that does not answer."""
 
-import sys
-from pathlib import Path
-
 import optuna
 import pytest
 
 from cospike._errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parent))  # under importlib's way of importing, tests do not find each other
 from cospike.sweeps.storage import opened
 from cospike.sweeps.worker import Worker
 from stand_in import SPACE, stand_in, work
