@@ -36,7 +36,7 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         path = path.removeprefix("../")
         if files.get_file_from_path(path):
             return f"{image}[{text}]({posixpath.relpath(path, folder or '.')})"
-        return text if path in text else f"{text} (`{path}` in the repository)"
+        return text if path in text else f'<abbr title="{path}, in the repository">{text}</abbr>'
 
     return _LINK.sub(mend, markdown)
 

@@ -297,4 +297,4 @@ def _short(name: str, length: int = 14) -> str:
 
 def _margin(names: Sequence[str], length: int = 14) -> int:
     """Room for the longest name, in pixels."""
-    return 10 + round(6.4 * max((len(_short(name, length)) for name in names), default=0))
+    return 10 + round(7 * max((len(_short(name, length)) for name in names), default=0))
