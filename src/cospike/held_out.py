@@ -1,5 +1,6 @@
 """What a run keeps of the data, so that it can be read without them: attributes, references, a few samples."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from cospike.data import Dataset
 from cospike.references import measure_references
 
 _MAX_COLUMNS = 200  # of a table, as attributes: more are more correlations than a report can wait for
-_PREVIEWS_PER_CLASS = 8
+_PREVIEWS_PER_CLASS, _PREVIEWS, _PREVIEW_ENTRIES = 8, 2_000, 4_000_000  # at least; at most, and of small samples
 _ROWS_PER_PART = 20_000
 
 
@@ -38,7 +39,7 @@ def save_held_out(run: Path, data: Dataset, codes: Codes) -> None:
         )
     if references := measure_references(data):
         write_atomic(run / "references.safetensors", references.to_bytes())
-    rows = _preview_rows(codes)
+    rows = _preview_rows(codes, min(_PREVIEWS, _PREVIEW_ENTRIES // math.prod(data.shape)))
     runs.save_arrays(
         run, "previews.npz", {"index": rows, "x": data.test.x.index_select(0, torch.from_numpy(rows)).numpy()}
     )
@@ -88,10 +89,9 @@ def attribute_measure(
     return partial(column_attributes, columns) if columns else partial(measure_attributes, kind=kind, cache=cache)
 
 
-def _preview_rows(codes: Codes) -> np.ndarray:
-    """A few samples of each class, and of the unlabelled ones, drawn by a fixed seed."""
+def _preview_rows(codes: Codes, n: int) -> np.ndarray:
+    """About ``n`` samples, as many of each class and of the unlabelled ones, drawn by a fixed seed."""
     order = np.random.default_rng(0).permutation(len(codes))
     labels = codes.labels[order]
-    return np.concatenate(
-        [order[labels == label][:_PREVIEWS_PER_CLASS] for label in range(UNLABELLED, codes.n_classes)]
-    )
+    each = max(_PREVIEWS_PER_CLASS, n // max(1, len(np.unique(labels))))
+    return np.concatenate([order[labels == label][:each] for label in range(UNLABELLED, codes.n_classes)])
