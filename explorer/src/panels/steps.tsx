@@ -1,0 +1,96 @@
+// The way from one code to another, a picture a step, and a slider that goes along it.
+
+import { useComputed, useSignal } from "@preact/signals";
+import type { ReadonlySignal } from "@preact/signals";
+import type { Code } from "../decoder";
+import { percent } from "../format";
+import { useDecoded, useMorph } from "../hooks";
+import { Tile } from "../picture";
+import { judge } from "../plausibility";
+import { SaveButtons } from "../save_buttons";
+import { putOnBench, useStore } from "../store";
+
+export function Steps({ ends, names }: { ends: ReadonlySignal<readonly [Code, Code]>; names: [string, string] }) {
+  const store = useStore();
+  const { run } = store;
+  const steps = useMorph(ends);
+  const place = useSignal(0);
+  const between = useComputed<readonly Code[]>(() => [
+    along(
+      steps.map((step) => step.code),
+      place.value,
+    ),
+  ]);
+  if (!steps.length) return <p role="status">Looking for the way …</p>;
+  if (steps.length === 1) return <p>The two codes are the same.</p>;
+  return (
+    <>
+      <div class="walk">
+        <Walker codes={between} alt={`between ${names[0]} and ${names[1]}`} />
+        <label>
+          {names[0]}{" "}
+          <input
+            type="range"
+            aria-label={`from ${names[0]} to ${names[1]}`}
+            aria-valuetext={`step ${place.value.toFixed(1)} of ${steps.length - 1}`}
+            min={0}
+            max={steps.length - 1}
+            step={0.05}
+            value={place.value}
+            onInput={(event) => (place.value = event.currentTarget.valueAsNumber)}
+          />{" "}
+          {names[1]}
+        </label>
+      </div>
+      <div class="tiles steps">
+        {steps.map((step, i) => (
+          <Tile
+            key={i}
+            values={step.sample}
+            alt={`step ${i}: ${i ? `latent ${step.latent}, ${percent(step.explained)} of the way` : names[0]}`}
+            title="put this code on the bench"
+            outside={!judge(run, step.code).inside}
+            onPick={() => putOnBench(store, step.code)}
+            caption={
+              i === 0 ? (
+                names[0]
+              ) : (
+                <>
+                  {step.latent < 0 ? "the rest" : stepName(ends.value, step.latent)}{" "}
+                  <small>{percent(step.explained)}</small>
+                </>
+              )
+            }
+          />
+        ))}
+      </div>
+      <p class="controls">
+        <SaveButtons
+          parts={steps.map(({ latent, sample }, i) => ({
+            values: sample,
+            caption: i === 0 ? names[0] : latent < 0 ? "the rest" : stepName(ends.value, latent),
+          }))}
+        />
+      </p>
+    </>
+  );
+}
+
+function Walker({ codes, alt }: { codes: ReadonlySignal<readonly Code[]>; alt: string }) {
+  const { run } = useStore();
+  const { samples, codes: shown } = useDecoded(codes);
+  return <Tile values={samples[0]} alt={alt} outside={shown[0] !== undefined && !judge(run, shown[0]).inside} />;
+}
+
+/** "+5" switches a latent on, "−5" off, "5" only moves it. */
+function stepName([from, to]: readonly [Code, Code], latent: number): string {
+  return `${from[latent] === 0 ? "+" : to[latent] === 0 ? "−" : ""}${latent}`;
+}
+
+/** The code at a place between steps: what changes in a step changes gradually. */
+function along(codes: readonly Code[], place: number): Code {
+  const from = codes[Math.floor(place)] ?? codes[0] ?? new Float32Array();
+  const to = codes[Math.ceil(place)] ?? from;
+  const share = place - Math.floor(place);
+  return from.map((value, latent) => value + share * (to[latent]! - value));
+}
