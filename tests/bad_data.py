@@ -1276,6 +1276,21 @@ REFUSED: dict[str, list[Refused]] = {
             "No config.json in empty. Is it the folder of a run?",
         ),
         Refused(
+            "no run to explore",
+            "cospike explore images",
+            "No config.json in images. Is it the folder of a run?",
+        ),
+        Refused(
+            "a page that is no page",
+            "cospike explore run --out page.txt",
+            "'out' of explore must end in .html, got page.txt. Browsers go by it.",
+        ),
+        Refused(
+            "a page in no folder",
+            "cospike explore run --out new/page.html",
+            "'out' of explore must lie in a folder that is there, got new/page.html. Make new first.",
+        ),
+        Refused(
             "a file for a benchmark",
             "cospike benchmark images --out empty",
             "'out' must be a folder that can be written, got empty/runs: Not a directory.",

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from run_page import run_page
 
+from html_page import need_template
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
@@ -17,6 +19,7 @@ PAGES = {
     "index.md": ["runs/digits/report.html"],
     "tutorials/images.md": ["tutorial-pattern.svg", "tutorial-traversal.svg"],
     "tutorials/tables.md": ["wines.csv", "tutorial-wines.svg"],
+    "explorer.md": ["runs/digits/explorer.html"],
     "recipes.md": ["runs/seed-1/report.html"],
     "command-line.md": ["runs/zero/report.html", "runs/one/report.html"],
 }
@@ -30,6 +33,8 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     mpl.use("svg")
+    if page == "explorer.md":
+        need_template()
     names = run_page(DOCS / page)
     assert all((tmp_path / path).stat().st_size for path in PAGES[page])
     if page == "tutorials/images.md":  # what its text says

@@ -11,8 +11,8 @@ import pytest
 
 from cospike.entry import app, main
 
-COMMANDS = ["train", "compare", "benchmark", "data", "data fetch", "report", "measure", "export", "encode", "generate",
-            "push", "sweep"]  # fmt: skip
+COMMANDS = ["train", "compare", "benchmark", "data", "data fetch", "report", "explore", "measure", "export", "encode",
+            "generate", "push", "sweep"]  # fmt: skip
 
 
 def help_of(command, capsys):
@@ -59,6 +59,7 @@ def test_the_exit_codes_are_told(capsys):
 def test_every_command_prints_json(trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("cospike.hub.push_to_hub", lambda run, repo, **settings: f"hf://{repo}")
     monkeypatch.setattr("cospike.sources.fetch_dataset", lambda name, say: tmp_path / name)
+    monkeypatch.setattr("cospike.html_explorer.explore", lambda run, out: run / "config.json")
     run = shutil.copytree(trained.run, tmp_path / "run")
     quick = "--epochs 1 --n-latents 4 --hidden 8 --accelerator cpu"
     lines = {
@@ -76,6 +77,7 @@ def test_every_command_prints_json(trained, tmp_path, capsys, monkeypatch):
         "data": {"datasets"},
         "data fetch mnist": {"folder"},
         f"report {run}": {"report"},
+        f"explore {run}": {"explorer"},
         f"measure {run}": {"measures", "factors", "directions"},
         f"export {run} --onnx": {"encoder", "decoder", "opset", "difference"},
         f"encode {run} digits --out {tmp_path}/z.npz": {"codes"},

@@ -170,6 +170,7 @@ def original(trained, tmp_path_factory):
     shutil.copytree(trained.run, run)
     evaluate(run)
     (run / "report.html").write_text("<p>a report")
+    (run / "explorer.html").write_text("<p>its live form")
     for name in ("notes.txt", "model.pkl", ".env", "samples.png"):
         (run / name).write_bytes(b"mine")
     return run
@@ -186,8 +187,8 @@ def test_a_run_goes_there_and_comes_back_the_same(measured, store):
     files = store.repos["someone/digits"]
     assert files.keys() == {
         "config.json", "weights.safetensors", "history.jsonl", "codes.npz", "attributes.npz", "references.safetensors",
-        "previews.npz", "metrics.json", "interventions.json", "factors.csv", "report.html", "manifest.json",
-        "README.md", ".gitattributes",
+        "previews.npz", "metrics.json", "interventions.json", "factors.csv", "report.html", "explorer.html",
+        "manifest.json", "README.md", ".gitattributes",
     }  # fmt: skip
     assert all(files[path.name] == path.read_bytes() for path in measured.iterdir() if path.name in files)
     assert len(store.asked) == 1
@@ -207,7 +208,7 @@ def test_what_shows_samples_stays_at_home_if_asked_and_goes_from_there(measured,
     cs.push_to_hub(measured, "someone/digits")
     (measured / "attributes.npz").unlink()
     cs.push_to_hub(measured, "someone/digits", samples=False)
-    gone = {"previews.npz", "report.html", "attributes.npz"}
+    gone = {"previews.npz", "report.html", "explorer.html", "attributes.npz"}
     assert not gone & store.repos["someone/digits"].keys()
     assert "codes.npz" in store.repos["someone/digits"]
     cs.load("hf://someone/digits")

@@ -21,7 +21,9 @@ from cospike.train import fit
 TORTURE = Path(__file__).parent.parent / "torture"
 
 # Of training and measuring; a page is drawn in seconds (kills.py does), the others only where they are asked for.
-WRITTEN = {name for name in runs.FILES if not name.startswith(("onnx/", "samples.", "report.", "tracker."))}
+WRITTEN = {
+    name for name in runs.FILES if not name.startswith(("onnx/", "samples.", "report.", "explorer.", "tracker."))
+}
 
 
 def torture(script, *arguments):

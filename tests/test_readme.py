@@ -10,6 +10,7 @@ import pytest
 
 from cospike import bounds, load, load_dataset
 from cospike.entry import main
+from html_page import need_template
 
 HOME = Path(__file__).parent.parent
 README = (HOME / "README.md").read_text(encoding="utf-8")
@@ -47,6 +48,7 @@ def test_the_examples_of_the_guide_run_one_after_another():
 def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert len(COMMANDS) >= 5
+    need_template()
     for command in COMMANDS:
         main(shlex.split(command))
         assert capsys.readouterr().out

@@ -1,11 +1,11 @@
 """Sparse generative models whose active latents agree within a class, and the tools to read them.
 
 Three nouns: `SpikeSlab`, a distribution; `SparseVAE`, a module; `Codes`, arrays. Five verbs: `fit`,
-`encode_dataset`, `measure`, `explain`, `report`. Left of `Codes` is torch, right of it is NumPy. Read the sources in
-this order: `spike_slab`, `information`, `divergence`, `priors`, `model`, `objective`, `train`, `encoding`, `metrics`,
-`likelihood`, `importance`, `kinds`, `factors`, `interventions`, `plausibility`, `counterfactuals`, `matching`,
-`families`, `attributes`, `associations`, `directions`, `disentanglement`; then `synthetic` and `recovery`,
-`benchmark`, and `sweeps`.
+`encode_dataset`, `measure`, `explain`, `report` (and `explore`, its live form). Left of `Codes` is torch, right of it
+is NumPy. Read the sources in this order: `spike_slab`, `information`, `divergence`, `priors`, `model`, `objective`,
+`train`, `encoding`, `metrics`, `likelihood`, `importance`, `kinds`, `factors`, `interventions`, `plausibility`,
+`counterfactuals`, `matching`, `families`, `attributes`, `associations`, `directions`, `disentanglement`; then
+`synthetic` and `recovery`, `benchmark`, and `sweeps`.
 
 Names load on first use, so that work on arrays alone, and `cospike --help`, never load torch.
 """
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from cospike.families import Sharing, group_sharing
     from cospike.frames import to_rows, to_table
     from cospike.generation import generate
+    from cospike.html_explorer import explore
     from cospike.html_report import report
     from cospike.hub import load, push_to_hub
     from cospike.importance import importance_bounds, latent_worth, n_global_worth
@@ -74,6 +75,7 @@ _HOMES = {
     "families": ("Sharing", "group_sharing"),
     "frames": ("to_rows", "to_table"),
     "generation": ("generate",),
+    "html_explorer": ("explore",),
     "html_report": ("report",),
     "hub": ("load", "push_to_hub"),
     "importance": ("importance_bounds", "latent_worth", "n_global_worth"),
@@ -130,6 +132,7 @@ __all__ = [
     "encode_dataset",
     "evaluate",
     "explain",
+    "explore",
     "export_onnx",
     "find_counterfactual",
     "fit",

@@ -1,5 +1,9 @@
-"""Commands that take a finished run somewhere: export, encode, generate, push. They join the app of `cospike.cli`."""
+"""Commands that take a finished run somewhere, from its report to the hub. They join the app of `cospike.cli`."""
 
+import math
+import os
+import sys
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +14,8 @@ from cospike.choices import check_runs
 from cospike.cli import app, note
 from cospike.options import SplitName
 from cospike.results import Result, of_files
+
+_LARGE_PAGE = 50.0  # megabytes
 
 _Flag = Parameter(negative="")
 
@@ -33,6 +39,59 @@ def report(
     from cospike.html_report import report as write_report
 
     return of_files(report=write_report(run, compare=compare))
+
+
+@app.command
+def explore(run: Path, *, out: Path | None = None, no_open: Annotated[bool, _Flag] = False) -> Result:
+    """Write the explorer of RUN, a live page that needs no server and no network, print its path, and open it.
+
+    On it you switch the latents of a sample, move them, and see at once what each of them changes. It is one file, and
+    may be sent to others: the model's decoder and the held-out samples that RUN keeps are in it.
+
+    ```
+    cospike explore runs/digits
+    cospike explore runs/mnist --out mnist.html --no-open
+    ```
+
+    Args:
+        run: The folder of a run.
+        out: A file for the page (default: explorer.html in RUN, to which its report then links).
+        no_open: Do not open it in a browser, as is done where the output is a terminal.
+    """
+    check_runs((run,))
+    from cospike.html_explorer import explore as write_explorer
+    from cospike.progress import working
+
+    with working(f"writing the explorer of {run}"):
+        page = write_explorer(run, out=out)
+    size = page.stat().st_size / 1e6
+    note(f"{size:.1f} MB" + (f", more than browsers like: {_why_large(run)}" if size > _LARGE_PAGE else ""))
+    files = of_files(explorer=page)
+
+    def show() -> None:
+        files.show()
+        if sys.stdout.isatty() and _has_screen() and not no_open:
+            sys.stdout.flush()
+            webbrowser.open(page.resolve().as_uri())
+
+    return files._replace(show=show)
+
+
+def _has_screen() -> bool:
+    """Whether a browser can show the page: without a screen, one for terminals would take this one."""
+    names = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in names)
+
+
+def _why_large(run: Path) -> str:
+    """What most of a large page is."""
+    from cospike.runs import read_config
+
+    settings = read_config(run)["model"]
+    return (
+        f"its decoder gives {math.prod(settings['shape']):,} values a sample. Fewer genes, columns or pixels, or a "
+        "narrower --hidden, make it smaller."
+    )
 
 
 @app.command
@@ -201,8 +260,8 @@ def push(
         run: The folder of a finished run.
         repo: USER/NAME; made if it is not there.
         private: Make it so that only you see it.
-        without_samples: Leave out the report and the previews, which show samples of the data. Codes and labels go in
-            any case.
+        without_samples: Leave out the report, the explorer and the previews, which show samples of the data. Codes and
+            labels go in any case.
         license: Of the model, by the hub's short name, such as apache-2.0 (default: the card names none).
     """
     check_runs((run,))

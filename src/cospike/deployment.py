@@ -11,6 +11,7 @@ what is no text there is JSON.
 
 import json
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -80,19 +81,41 @@ def export_onnx(run: str | Path, *, out: str | Path | None = None) -> OnnxExport
     if out is None:
         refuse_links(run / "onnx")
     model = runs.load(run).cpu()
-    x, z = _rows(model, run), draw_codes(model, max(_BATCHES))
-    files, differences = {}, []
-    for name, module, given, outputs in (
-        ("encoder.onnx", _Encoder(model), ("x", x), _ENCODED),
-        ("decoder.onnx", _Decoder(model), ("code", z), ("mean",)),
-    ):
-        files[name] = _to_bytes(_exported(module, *given, outputs), _metadata(model))
-        differences.append(_check(name, files[name], module, given, outputs))
+    encoder, encoder_difference = _checked(
+        "encoder.onnx", model, _Encoder(model), ("x", _rows(model, run)), outputs=_ENCODED
+    )
+    decoder, decoder_difference = _checked_decoder(model)
     folder = run / "onnx" if out is None else Path(out)
     with made(folder):
-        for name, content in files.items():
-            write_atomic(folder / name, content)
-    return OnnxExport(folder / "encoder.onnx", folder / "decoder.onnx", OPSET, max(differences))
+        write_atomic(folder / "encoder.onnx", encoder)
+        write_atomic(folder / "decoder.onnx", decoder)
+    difference = max(encoder_difference, decoder_difference)
+    return OnnxExport(folder / "encoder.onnx", folder / "decoder.onnx", OPSET, difference)
+
+
+def decoder_bytes(model: SparseVAE) -> bytes:
+    """The file `decoder.onnx` of a model, once ONNX Runtime computes with it what PyTorch does; nothing is written.
+
+    The extra `onnx` must be there, and the model on the CPU.
+
+    Raises:
+        FloatingPointError: if the two differ by more than `TOLERANCE`.
+    """
+    content, _ = _checked_decoder(model)
+    return content
+
+
+def _checked_decoder(model: SparseVAE) -> tuple[bytes, float]:
+    codes = draw_codes(model, max(_BATCHES))
+    return _checked("decoder.onnx", model, _Decoder(model), ("code", codes), outputs=("mean",))
+
+
+def _checked(
+    name: str, model: SparseVAE, module: nn.Module, given: tuple[str, Tensor], *, outputs: tuple[str, ...]
+) -> tuple[bytes, float]:
+    """A file, and the largest difference from the module that it is of."""
+    content = _to_bytes(_exported(module, *given, outputs), _metadata(model))
+    return content, _check(name, content, module, given, outputs)
 
 
 class _Encoder(nn.Module):
@@ -185,7 +208,7 @@ def _metadata(model: SparseVAE) -> dict[str, str]:
 
 
 def _rows(model: SparseVAE, run: Path) -> Float[Tensor, "sample *event"]:
-    """Observations to check with: held-out ones of the run, as far as it keeps any, and noise."""
+    """Observations to check with: held-out ones of the run, of all classes as far as it keeps any, and noise."""
     generator = torch.Generator().manual_seed(0)
     likelihood, shape = model.settings["likelihood"], (max(_BATCHES), *model.shape)
     noise = (torch.rand if likelihood == "bernoulli" else torch.randn)(shape, generator=generator)
@@ -194,7 +217,8 @@ def _rows(model: SparseVAE, run: Path) -> Float[Tensor, "sample *event"]:
     if not (run / "previews.npz").is_file():
         return noise
     kept = torch.as_tensor(read_previews(run, model.shape)["x"], dtype=torch.float32)
-    return torch.cat([kept, noise])[: max(_BATCHES)]
+    every = max(1, math.ceil(len(kept) / (max(_BATCHES) // 2)))  # they come class by class
+    return torch.cat([kept[::every], noise])[: max(_BATCHES)]
 
 
 def _check(name: str, content: bytes, module: nn.Module, given: tuple[str, Tensor], outputs: tuple[str, ...]) -> float:

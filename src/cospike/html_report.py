@@ -4,12 +4,10 @@
 and runs nothing: its content security policy forbids both.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import jinja2
 
 from cospike import (
     __version__,
@@ -23,18 +21,16 @@ from cospike import (
 )
 from cospike._errors import InputError, failed_write
 from cospike._files import write_atomic
-from cospike._text import signed
+from cospike._reading import read_file
 from cospike.associations import STRONG, WORTH_A_NAME
-from cospike.attributes import UNITS, attribute_kind
 from cospike.codes import Codes
 from cospike.directions import WORTH_A_PART
 from cospike.evaluation import read_evidence, read_metrics
-from cospike.interventions import Intervention
-from cospike.kinds import KINDS
 from cospike.matching import STABLE, Stability
 from cospike.metrics import Measurement, is_earned
 from cospike.references import read_references
 from cospike.report_figures import RunView
+from cospike.report_words import count_kinds, environment, shown_changes, shown_value
 from cospike.seeds import differ_in_seed, stability_of
 
 _NEEDED = {"active_per_sample", "latents_in_use", "neg_elbo"}  # every run has these
@@ -83,6 +79,26 @@ def report(run: str | Path, *, compare: Sequence[str | Path] = ()) -> Path:
     return run / "report.html"
 
 
+def link_explorer(run: Path) -> None:
+    """Let the report of a run link to `explorer.html`, as it would if it were written again; nothing else changes.
+
+    Args:
+        run: the folder, which need not have a report; one that an older version wrote stays as it is.
+    """
+    path = run / "report.html"
+    if path.is_file():
+        page, (told, link) = read_file(path), _explorer_texts()
+        if page.count(told) == 1:
+            write_atomic(path, page.replace(told, link))
+
+
+def _explorer_texts() -> tuple[bytes, bytes]:
+    """What a report says of the explorer: how it is had, and where it is."""
+    words: Any = environment().get_template("words.j2").make_module()
+    told, link = (str(words.explorer(there)).encode() for there in (False, True))
+    return told, link
+
+
 def _stability(run: Path, others: Sequence[str | Path]) -> Stability | None:
     """How much comes back in those runs that differ in their seed alone; None if there are none."""
     seeds = [Path(other) for other in others if differ_in_seed(run, Path(other))]
@@ -90,14 +106,6 @@ def _stability(run: Path, others: Sequence[str | Path]) -> Stability | None:
 
 
 def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Stability | None) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cospike"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    kinds = [factor.kind for factor in view.factors]
     order, overlap = report_figures.overlap(view)
     held_out, train = runs.read_codes(run)
     evidence = read_evidence(run, view.codes, view.factors)
@@ -107,38 +115,43 @@ def _render(run: Path, view: RunView, columns: Sequence[_Column], stability: Sta
     of_columns: Any = report_genes if view.of_genes else report_columns
     shown: Any = of_columns if view.columns else report_samples  # as rows of a table, or as pictures and profiles
     traverse = of_columns.effect_figure if view.columns else report_samples.traversal
-    return environment.get_template("report.html.j2").render(
-        version=__version__,
-        view=view,
-        n={kind: kinds.count(kind) for kind in KINDS},
-        value={name: measured.value for name, measured in columns[0].metrics.items()},
-        columns=_column_names(columns),
-        measures=_measures([column.metrics for column in columns]),
-        differences=_differences([column.config for column in columns]),
-        settings=list(_flatten(view.config)),
-        pattern=report_figures.pattern(view, order),
-        overlap=overlap,
-        families=report_tables.families(*map(view.shown_classes, (train, held_out))) if overlap else [],
-        disentanglement=_disentanglement(run, held_out),
-        traversals=[(factor, traverse(view, factor)) for factor in drawn],
-        reconstructions=list(shown.reconstructions(view)),
-        class_samples=list(shown.class_samples(view)),
-        drawn=[factor.latent for factor in drawn],
-        names=evidence.associations,
-        directions=evidence.named_directions,
-        strong=STRONG,
-        named_from=WORTH_A_NAME,
-        part_from=WORTH_A_PART,
-        interventions=evidence.interventions,
-        changes=_shown_changes(evidence.interventions, view),
-        stability=stability,
-        stable=STABLE,
-        turned=turned,
-        turned_figure=report_samples.counterfactual_figure(view, turned) if turned and not view.columns else None,
-        moved=[of_columns.moved(view, one.found.before, one.found.after) for one in turned if view.columns],
-        described=of_columns.describe(view.columns),
-        prior_samples=shown.prior_samples(view),
-        curves=list(report_figures.curves(view.history)),
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            version=__version__,
+            view=view,
+            has_explorer=(run / "explorer.html").is_file(),
+            n=count_kinds(view.factors),
+            value={name: measured.value for name, measured in columns[0].metrics.items()},
+            columns=_column_names(columns),
+            measures=_measures([column.metrics for column in columns]),
+            differences=_differences([column.config for column in columns]),
+            settings=list(_flatten(view.config)),
+            pattern=report_figures.pattern(view, order),
+            overlap=overlap,
+            families=report_tables.families(*map(view.shown_classes, (train, held_out))) if overlap else [],
+            disentanglement=_disentanglement(run, held_out),
+            traversals=[(factor, traverse(view, factor)) for factor in drawn],
+            reconstructions=list(shown.reconstructions(view)),
+            class_samples=list(shown.class_samples(view)),
+            drawn=[factor.latent for factor in drawn],
+            names=evidence.associations,
+            directions=evidence.named_directions,
+            strong=STRONG,
+            named_from=WORTH_A_NAME,
+            part_from=WORTH_A_PART,
+            interventions=evidence.interventions,
+            changes=shown_changes(evidence.interventions, view),
+            stability=stability,
+            stable=STABLE,
+            turned=turned,
+            turned_figure=report_samples.counterfactual_figure(view, turned) if turned and not view.columns else None,
+            moved=[of_columns.moved(view, one.found.before, one.found.after) for one in turned if view.columns],
+            described=of_columns.describe(view.columns),
+            prior_samples=shown.prior_samples(view),
+            curves=list(report_figures.curves(view.history)),
+        )
     )
 
 
@@ -147,20 +160,6 @@ def _disentanglement(run: Path, held_out: Codes) -> report_tables.Disentanglemen
     if not (run / "attributes.npz").is_file():
         return None
     return report_tables.disentanglement(held_out, runs.read_arrays(run, "attributes.npz"))
-
-
-def _shown_changes(interventions: Mapping[int, Intervention], view: RunView) -> dict[int, str]:
-    """Of each latent what it changes most, in words: an attribute, by how much, and whether by its range (↔)."""
-    units = UNITS.get(attribute_kind(view.config["data"]["name"], view.model.shape) or "", {})
-    texts = {}
-    for latent, one in interventions.items():
-        if change := one.named:
-            value = (change.sweep if change.by_sweep else change.on).value
-            size = signed(value).replace("-", "\N{MINUS SIGN}", 1)
-            size = f"\N{LEFT RIGHT ARROW} {size}" if change.by_sweep else size
-            unit = units.get(change.attribute, "")
-            texts[latent] = f"{change.attribute.replace('_', ' ')} {size} {unit}".strip()
-    return texts
 
 
 def _column_names(columns: Sequence[_Column]) -> list[str]:
@@ -176,24 +175,14 @@ def _measures(columns: Sequence[dict[str, Measurement]]) -> dict[str, dict[str, 
     """Of each measure of the first run: itself, and for each column a text and whether it is best, as far as shown."""
     rows = {}
     for name, measured in columns[0].items():
-        texts = [_shown(column[name]) if name in column else "—" for column in columns]
+        texts = [shown_value(column[name]) if name in column else "—" for column in columns]
         ranked = [column[name] for column in columns if name in column and is_earned(name, column)]
         best = ""
         if measured.direction != "neither" and len(set(texts) - {"—"}) > 1 and ranked:
-            best = _shown((max if measured.direction == "higher" else min)(ranked, key=lambda one: one.value))
+            best = shown_value((max if measured.direction == "higher" else min)(ranked, key=lambda one: one.value))
         cells = [(text, text == best and is_earned(name, column)) for text, column in zip(texts, columns, strict=True)]
         rows[name] = {"measured": measured, "cells": cells}
     return rows
-
-
-def _shown(measured: Measurement) -> str:
-    """A value with the digits that matter; fractions in percent."""
-    value = measured.value
-    if measured.unit == "fraction":
-        return f"{100 * value:.1f}"
-    if measured.unit == "seconds":
-        return f"{value:.0f}"
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}" if abs(value) >= 1 else f"{value:.3g}"
 
 
 def _flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -27,7 +27,7 @@ from cospike.model_card import format_card
 MANIFEST, CARD = "manifest.json", "README.md"
 MANIFEST_VERSION = 1
 
-WITH_SAMPLES = ("previews.npz", "report.html")
+WITH_SAMPLES = ("previews.npz", "report.html", "explorer.html")
 """Files that show samples of the data."""
 
 _SHARED = tuple(
@@ -111,8 +111,8 @@ def push_to_hub(
         run: the folder of a finished run.
         repo_id: "user/name"; it is made if it is not there.
         private: whether it is made so that only you see it; default: as your account says.
-        samples: with what shows samples of the data: the report and the previews behind it. Codes and labels of
-            held-out and training rows are shared in any case.
+        samples: with what shows samples of the data: the report, the explorer and the previews behind them. Codes and
+            labels of held-out and training rows are shared in any case.
         license: of the model, by the hub's short name, such as "apache-2.0"; the card names none by default.
 
     Returns:

@@ -5,6 +5,7 @@ Nothing is chosen for its looks: latents by what they do, classes by how many sa
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,12 @@ class RunView:
     columns: tuple[Column, ...] = ()
 
     @classmethod
-    def read(cls, run: Path) -> "RunView":
+    def read(cls, run: Path, *, max_classes: int = _MAX_CLASSES) -> "RunView":
         """From the folder of a run, and nothing else.
+
+        Args:
+            run: the folder.
+            max_classes: how many classes are shown, those with most held-out samples.
 
         Raises:
             InputError: if a file lacks something, or does not fit the others.
@@ -78,7 +83,7 @@ class RunView:
             )
         counts = codes.class_counts()
         present = int(np.count_nonzero(counts))
-        classes = np.sort(np.argsort(-counts, kind="stable")[: min(_MAX_CLASSES, present)])
+        classes = np.sort(np.argsort(-counts, kind="stable")[: min(max_classes, present)])
         return cls(
             name=run.resolve().name,
             config=runs.read_config(run),
@@ -128,11 +133,17 @@ class RunView:
         """How many latents are traversed: colour takes three times the room."""
         return _MAX_COLOUR_TRAVERSALS if self.are_images and self.model.shape[0] == 3 else _MAX_TRAVERSALS
 
+    @cached_property
+    def picture_range(self) -> tuple[float, float]:
+        """The values of an image that are black and white."""
+        if self.model.settings["likelihood"] == "bernoulli" or not self.previews["x"].size:
+            return 0.0, 1.0
+        low, high = np.quantile(self.previews["x"], (0.005, 0.995))
+        return float(low), float(high)
+
     def pictures(self, x: Float[np.ndarray, "*samples"]) -> Float[np.ndarray, "*pictures"]:
         """Samples [..., channel, height, width] as pictures [..., height, width, channel] in 0 … 1."""
-        low, high = 0.0, 1.0
-        if self.model.settings["likelihood"] != "bernoulli" and self.previews["x"].size:
-            low, high = map(float, np.quantile(self.previews["x"], (0.005, 0.995)))
+        low, high = self.picture_range
         return np.moveaxis(np.clip((x - low) / max(high - low, 1e-12), 0, 1), -3, -1)
 
 
@@ -163,22 +174,35 @@ def most_important(factors: Iterable[Factor], n: int) -> list[Factor]:
     return [factor for factor in factors if factor in kept]
 
 
+def class_order(view: RunView) -> list[int]:
+    """Leaf order of the classes shown in the tree of their overlap; as they come, where there is none to speak of."""
+    order, _, _ = _joined(view)
+    return order
+
+
 def overlap(view: RunView) -> tuple[list[int], str | None]:
     """Leaf order of the classes shown, and the figure of their overlap in the latents in use.
 
     None for fewer than two classes, or with no latent in use: dead latents are alike in all classes.
     """
-    n, latents = view.codes.n_classes, [factor.latent for factor in view.factors if factor.kind != "dead"]
-    if n < 2 or not latents:
-        return list(range(n)), None
-    parts = ("active_probs", "slab_loc", "slab_scale", "prior_probs")
-    overlap = class_overlap(replace(view.codes, **{name: getattr(view.codes, name)[..., latents] for name in parts}))
-    tree = dendrogram(class_tree(overlap), no_plot=True)
-    order = tree["leaves"]
+    order, overlap, tree = _joined(view)
+    if overlap is None:
+        return order, None
     branches = [([(x - 5) / 10 for x in xs], ys) for xs, ys in zip(tree["icoord"], tree["dcoord"], strict=True)]
     names = [view.codes.class_names[label] for label in order]
     figure = plots.overlap_figure(overlap[np.ix_(order, order)], names, branches)
     return order, plots.to_svg(figure, f"Matrix of the overlap of classes in the order {', '.join(names)}, with a tree")
+
+
+def _joined(view: RunView) -> tuple[list[int], Float[np.ndarray, "class class"] | None, dict[str, Any]]:
+    """The order, the overlap and the tree of the classes shown."""
+    n, latents = view.codes.n_classes, [factor.latent for factor in view.factors if factor.kind != "dead"]
+    if n < 2 or not latents:
+        return list(range(n)), None, {}
+    parts = ("active_probs", "slab_loc", "slab_scale", "prior_probs")
+    overlap = class_overlap(replace(view.codes, **{name: getattr(view.codes, name)[..., latents] for name in parts}))
+    tree = dendrogram(class_tree(overlap), no_plot=True)
+    return tree["leaves"], overlap, tree
 
 
 def pattern(view: RunView, order: Sequence[int]) -> str | None:

@@ -7,11 +7,12 @@ history.jsonl       a row an epoch
 codes.npz           held-out and training codes
 attributes.npz      what was measured on the held-out samples, such as the slant of a digit
 references.safetensors  a supervised network, which judges what the model draws
-previews.npz        a few held-out samples
+previews.npz        some 2,000 held-out samples, as many of each class
 metrics.json        {name: {value, unit, direction, how}}
 interventions.json  what each latent does to attributes and to the judge
 factors.csv         a row a latent
 report.html
+explorer.html       its live form, if it was asked for
 .lock               only while it is trained: keeps other processes away (`cospike.folders`)
 onnx/               encoder and decoder for use without Python, if they were asked for; samples.png or .csv likewise
 tensorboard/        history and settings for that tracker, if `fit` was told to
@@ -59,6 +60,7 @@ FILES = (
     "samples.png",
     "samples.csv",
     "tracker.json",
+    "explorer.html",
     "report.html",
     "factors.csv",
     "interventions.json",
