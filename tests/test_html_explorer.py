@@ -152,6 +152,17 @@ def test_a_report_that_is_none_of_ours_stays_as_it_is(run, no_onnx):
     assert (run / "report.html").read_text() == "<p>an older report"
 
 
+def test_what_is_no_explorer_is_not_replaced(run, tmp_path, no_onnx):
+    report(run)
+    before = (run / "report.html").read_bytes()
+    with pytest.raises(InputError, match=r"must be new, or an explorer to be replaced, got .*report.html"):
+        explore(run, out=run / "report.html")
+    assert (run / "report.html").read_bytes() == before
+    page = explore(run, out=tmp_path / "page.html")
+    first = page.read_bytes()
+    assert explore(run, out=page).read_bytes() == first
+
+
 def test_a_page_that_has_not_been_built_is_said_how_to_build(run, template):
     before = files_of(run)
     template.unlink()

@@ -27,10 +27,6 @@ const PANELS: Record<Tab, { name: string; panel: () => preact.JSX.Element }> = {
 };
 
 export function App({ store }: { store: Store }) {
-  const theme = store.theme.value;
-  useEffect(() => {
-    document.documentElement.dataset["theme"] = theme;
-  }, [theme]);
   useEffect(() => acceptDrops(store), [store]);
   return (
     <StoreContext.Provider value={store}>
@@ -38,6 +34,11 @@ export function App({ store }: { store: Store }) {
         Skip to the sample
       </a>
       <Header />
+      {store.failure.value && (
+        <p class="off" role="alert">
+          Something could not be computed, so that pictures may be old: {store.failure.value}
+        </p>
+      )}
       <MapPanel />
       <div class="table">
         <div class="work">
@@ -118,9 +119,9 @@ function Tabs() {
   const store = useStore();
   const { panel: Panel } = PANELS[store.tab.value];
   return (
-    <section id="panels" aria-label="Questions">
-      <h2 class="hidden">Questions</h2>
-      <div role="tablist" aria-label="Questions" onKeyDown={(event) => moveTab(event, store)}>
+    <section id="panels" aria-label="Panels">
+      <h2 class="hidden">Panels</h2>
+      <div role="tablist" aria-label="Panels" onKeyDown={(event) => moveTab(event, store)}>
         {TABS.map((tab) => (
           <button
             key={tab}
@@ -136,7 +137,7 @@ function Tabs() {
           </button>
         ))}
       </div>
-      <div id="panel" role="tabpanel" aria-labelledby={`tab-${store.tab.value}`}>
+      <div id="panel" role="tabpanel" tabIndex={0} aria-labelledby={`tab-${store.tab.value}`}>
         <Panel key={store.tab.value} />
       </div>
     </section>
@@ -144,10 +145,12 @@ function Tabs() {
 }
 
 function moveTab(event: KeyboardEvent, store: Store): void {
-  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!by) return;
+  const { length } = TABS;
+  const at = TABS.indexOf(store.tab.value);
+  const to = { ArrowRight: at + 1, ArrowLeft: at - 1 + length, Home: 0, End: length - 1 }[event.key];
+  if (to === undefined) return;
   event.preventDefault();
-  const next = TABS[(TABS.indexOf(store.tab.value) + by + TABS.length) % TABS.length]!;
+  const next = TABS[to % length]!;
   store.tab.value = next;
   document.getElementById(`tab-${next}`)?.focus();
 }

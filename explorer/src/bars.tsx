@@ -5,8 +5,9 @@ import type { Column, Run } from "./run";
 import type { Numbers } from "./safetensors";
 
 const MOST_BARS = 24;
+const MOST_CATEGORIES = 3;
 
-interface Bar {
+export interface Bar {
   name: string;
   /** Where the value lies on its axis, 0 to 1, and where the axis has its zero: the mean, or nothing. */
   at: number;
@@ -17,46 +18,50 @@ interface Bar {
   before: number;
   /** The change in words; empty if there is none to speak of. */
   change: string;
+  /** How large the change is, in lengths of its axis. */
   size: number;
 }
 
-/** The bars that changed most; in the table's order if all fit. */
+/** The bars that changed most, in the table's order: all, if they fit. */
 export function barsOf(run: Run, values: Numbers, before: Numbers, given: Numbers): { bars: Bar[]; left: number } {
   const all = run.columns.flatMap((column) => columnBars(column, values, before, given));
   if (all.length <= MOST_BARS) return { bars: all, left: 0 };
-  const told = [...all].sort((a, b) => b.size - a.size || b.at - a.at).slice(0, MOST_BARS);
-  return { bars: told, left: all.length - told.length };
+  const told = new Set([...all].sort((a, b) => b.size - a.size || b.at - a.at).slice(0, MOST_BARS));
+  return { bars: all.filter((bar) => told.has(bar)), left: all.length - told.size };
 }
 
 function columnBars(column: Column, values: Numbers, before: Numbers, given: Numbers): Bar[] {
   const [start, stop] = column.at;
-  const bar = (entry: number, name: string, one: Pick<Bar, "zero"> & Scale): Bar => {
+  const lacking = (x: Numbers): boolean => column.missing && x[stop]! > 0.5;
+  const bar = (entry: number, name: string, one: Scale): Bar => {
     const [value, old] = [values[entry]!, before[entry]!];
-    const moved = Math.abs(one.place(value) - one.place(old)) < 0.002 ? "" : one.difference(value, old);
-    const change = /[1-9]/.test(moved) ? moved : "";
+    const size = Math.abs(one.place(value) - one.place(old));
+    const change = size < 0.002 ? "" : one.difference(value, old);
     return {
       name,
-      at: one.place(value),
+      at: clip(one.place(value)),
       zero: one.zero,
-      text: one.text(value),
-      given: column.missing && given[stop]! > 0.5 ? "missing" : one.text(given[entry]!),
-      before: one.place(old),
-      change,
-      size: Math.abs(one.place(value) - one.place(old)),
+      text: lacking(values) ? "missing" : one.text(value),
+      given: lacking(given) ? "missing" : one.text(given[entry]!),
+      before: clip(one.place(old)),
+      change: /[1-9]/.test(change) ? change : "",
+      size,
     };
   };
-  if (column.missing && values[stop]! > 0.5) return [{ ...bar(stop, column.name, SHARE), text: "missing" }];
   if (column.kind === "gaussian") return [bar(start, column.name, number(column))];
   if (column.kind === "count") return [bar(start, column.name, COUNT)];
   if (column.kind === "bernoulli") return [bar(start, `${column.name} = ${column.categories[1]}`, SHARE)];
-  return column.categories
-    .map((category, i) => bar(start + i, `${column.name} = ${category}`, SHARE))
-    .sort((a, b) => b.at - a.at)
-    .slice(0, 3);
+  const largest = (entry: number): number => Math.max(values[entry]!, before[entry]!);
+  const told = column.categories.map((_, i) => start + i).sort((a, b) => largest(b) - largest(a));
+  return told
+    .slice(0, MOST_CATEGORIES)
+    .sort((a, b) => a - b)
+    .map((entry) => bar(entry, `${column.name} = ${column.categories[entry - start]}`, SHARE));
 }
 
 interface Scale {
   zero: number;
+  /** On the axis, of which 0 to 1 is shown. */
   place(value: number): number;
   text(value: number): string;
   difference(value: number, before: number): string;
@@ -66,7 +71,7 @@ const clip = (x: number): number => Math.max(0, Math.min(1, x));
 
 const SHARE: Scale = {
   zero: 0,
-  place: clip,
+  place: (value) => value,
   text: percent,
   difference: (value, before) => `${signed(100 * (value - before), 0)} %`,
 };
@@ -76,7 +81,7 @@ const count = (value: number): string => fixed(value, value >= 10 ? 0 : 1);
 /** Counts in a cell of 10,000, on an axis of logarithms. */
 const COUNT: Scale = {
   zero: 0,
-  place: (value) => clip(Math.log1p(Math.max(0, value)) / Math.log1p(500)),
+  place: (value) => Math.log1p(Math.max(0, value)) / Math.log1p(500),
   text: count,
   difference: (value, before) => `${value > before ? "+" : "−"}${count(Math.abs(value - before))}`,
 };
@@ -86,7 +91,7 @@ function number(column: Column): Scale {
   const digits = Math.min(12, Math.max(0, 1 - Math.floor(Math.log10(column.scale))));
   return {
     zero: 0.5,
-    place: (value) => clip(0.5 + value / 6),
+    place: (value) => 0.5 + value / 6,
     text: (value) => fixed(value * column.scale + column.loc, digits),
     difference: (value, before) => signed((value - before) * column.scale, digits),
   };
@@ -99,12 +104,13 @@ interface BarsProps {
   before: Numbers;
   given: Numbers;
   title: string;
+  outside: boolean;
 }
 
-export function Bars({ run, values, before, given, title }: BarsProps) {
+export function Bars({ run, values, before, given, title, outside }: BarsProps) {
   const { bars, left } = barsOf(run, values, before, given);
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={title}>
+    <div class={`scroll ${outside ? "outside" : ""}`} tabIndex={0} role="region" aria-label={title}>
       <table class="bars">
         <caption class="hidden">{title}</caption>
         <thead>

@@ -4,7 +4,11 @@ import type { Code } from "./decoder";
 import type { Random } from "./random";
 import type { Run } from "./run";
 
-export const ON = 128; // of active_probs in 0 … 255: above one half
+const ON = 128; // of active_probs in 0 … 255: above one half
+
+/** In place of a class: all of them, or the samples that have none. */
+export const ALL = -1;
+export const NONE = -2;
 
 /** Latents that are set by hand; 0 is off. */
 export type Edits = Readonly<Record<number, number>>;
@@ -37,11 +41,15 @@ export function differing(a: Code, b: Code): number[] {
   return Object.keys(editsBetween(a, b)).map(Number);
 }
 
-/** The code that is typical of a class: its pattern, with each latent at its mean if the class uses it. */
+/** Whether a class uses a latent, as the factor table has it. */
+export function uses(run: Run, label: number, latent: number): boolean {
+  return run.factorOf[latent]!.classes.includes(label);
+}
+
+/** The code that is typical of a class: each latent that it uses at its mean there. */
 export function typicalCode(run: Run, label: number): Code {
-  const uses = run.activeByClass.row(label);
   const loc = run.pattern ? run.pattern.loc.row(label) : meanValues(run, label);
-  return Float32Array.from(uses, (share, latent) => (share > 0.5 ? loc[latent]! : 0));
+  return loc.map((value, latent) => (uses(run, label, latent) ? value : 0));
 }
 
 function meanValues(run: Run, label: number): Float32Array {
@@ -69,13 +77,14 @@ export function drawCode(run: Run, label: number, random: Random): Code {
   });
 }
 
-/** Held-out samples of a class, of all for −1. */
+/** Held-out samples of a class, of `ALL`, or of `NONE`. */
 export function ofClass(run: Run, label: number): number[] {
   const all = Array.from(run.samples.labels.keys());
-  return label < 0 ? all : all.filter((sample) => run.samples.labels[sample] === label);
+  if (label === ALL) return all;
+  return all.filter((sample) => run.samples.labels[sample] === (label === NONE ? -1 : label));
 }
 
-/** The range of a latent in the samples of a class; of all classes for −1, or further. */
+/** The range of a latent in the samples of a class, of all where the class is not known, or further. */
 export function rangeOf(run: Run, latent: number, label: number, wide: boolean): [number, number] {
   if (wide) return [run.latentLow[latent]!, run.latentHigh[latent]!];
   if (label >= 0) return [run.classLow.row(label)[latent]!, run.classHigh.row(label)[latent]!];
@@ -102,5 +111,5 @@ export function byStrength(run: Run, latent: number): number[] {
 /** Samples in which a latent is off though their class uses it. */
 export function offThoughUsed(run: Run, latent: number): number[] {
   const owners = new Set(run.factorOf[latent]!.classes);
-  return ofClass(run, -1).filter((sample) => owners.has(run.samples.labels[sample]!) && !isOn(run, sample, latent));
+  return ofClass(run, ALL).filter((sample) => owners.has(run.samples.labels[sample]!) && !isOn(run, sample, latent));
 }

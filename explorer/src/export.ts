@@ -1,9 +1,12 @@
 // Files to keep: pictures as PNG or SVG, the map as SVG, the table of factors as CSV.
 
+import type { Bar } from "./bars";
 import { className } from "./format";
-import { paintDifference, paintSample, sizeOf } from "./paint";
+import { LESS, MORE, paintDifference, paintSample, sizeOf } from "./paint";
 import type { Run } from "./run";
 import type { Numbers } from "./safetensors";
+
+export type Format = "png" | "svg";
 
 export interface Part {
   caption: string;
@@ -24,7 +27,7 @@ function save(name: string, content: Blob): void {
 }
 
 /** Pictures side by side, on white whatever the page's theme. */
-export function savePictures(run: Run, parts: readonly Part[], format: "png" | "svg"): void {
+export function savePictures(run: Run, parts: readonly Part[], format: Format): void {
   const painted = parts.filter((part) => part.values).map((part) => ({ ...part, canvas: enlarged(run, part) }));
   if (!painted.length) return;
   const { width, height } = painted[0]!.canvas;
@@ -78,6 +81,42 @@ function makeCanvas(width: number, height: number): HTMLCanvasElement {
   return Object.assign(document.createElement("canvas"), { width, height });
 }
 
+/** Bars with their names and numbers. */
+export function saveBars(bars: readonly Bar[], format: Format): void {
+  const [left, wide, row] = [16 + 7 * Math.max(...bars.map((bar) => bar.name.length), 4), 240, 20];
+  const lines = bars.map((bar, i) => {
+    const y = GAP + i * row;
+    const span = (a: number, b: number, fill: string): string => {
+      const [x, width] = [left + wide * Math.min(a, b), Math.max(1, wide * Math.abs(a - b))];
+      return `<rect x="${x.toFixed(1)}" y="${y + 4}" width="${width.toFixed(1)}" height="10" fill="${fill}"/>`;
+    };
+    const texts = [bar.given, bar.text, bar.change].map(
+      (text, j) => `<text x="${left + wide + 70 * (j + 1)}" y="${y + 13}" text-anchor="end">${escape(text)}</text>`,
+    );
+    const name = `<text x="${left - 8}" y="${y + 13}" text-anchor="end">${escape(bar.name)}</text>`;
+    const colour = `rgb(${(bar.at > bar.before ? MORE : LESS).join(",")})`;
+    return [name, span(bar.zero, bar.before, "#8b949e"), span(bar.before, bar.at, colour), ...texts].join("");
+  });
+  const heads = ["sample", "yours", "change"].map(
+    (text, j) =>
+      `<text x="${left + wide + 70 * (j + 1)}" y="${GAP + bars.length * row + 13}" text-anchor="end">${text}</text>`,
+  );
+  const [width, height] = [left + wide + 220, 2 * GAP + (bars.length + 1) * row];
+  const picture = svg(width, height, [...lines, ...heads].join("\n"));
+  if (format === "svg") save("cospike.svg", picture);
+  else void saveAsPng(picture, width, height);
+}
+
+async function saveAsPng(picture: Blob, width: number, height: number): Promise<void> {
+  const image = new Image();
+  image.src = URL.createObjectURL(picture);
+  await image.decode();
+  const canvas = makeCanvas(2 * width, 2 * height);
+  canvas.getContext("2d")!.drawImage(image, 0, 0, canvas.width, canvas.height);
+  URL.revokeObjectURL(image.src);
+  canvas.toBlob((blob) => blob && save("cospike.png", blob));
+}
+
 export function saveMap(run: Run): void {
   const [cell, left, top] = [18, 8 + 7 * Math.max(...run.order.map((label) => className(run, label).length), 1), 24];
   const parts = run.order.flatMap((label, i) => [
@@ -102,18 +141,27 @@ export function saveFactors(run: Run): void {
 
 export function factorsCsv(run: Run): string {
   const numbers = ["usage", "lift", "lift_low", "lift_high", "effect", "low", "high"] as const;
-  const heads = ["latent", "kind", "classes", ...numbers, "goes with", "rho", "changes"];
+  const targeted = ["value", "low", "high"] as const;
+  const heads = ["latent", "kind", "classes", "undecided", ...numbers, "goes with", "rho", "changes"];
+  const tables = [
+    ["", run.activeByClass],
+    [" low", run.activeLow],
+    [" high", run.activeHigh],
+  ] as const;
   const rows = run.factors.map((factor) => [
     String(factor.latent),
     factor.kind,
     factor.classes.map((label) => className(run, label)).join("; "),
+    factor.undecided.join("; "),
     ...numbers.map((name) => (factor[name] === null ? "" : factor[name].toFixed(4))),
     factor.goes_with?.attribute ?? "",
     factor.goes_with?.rho.toFixed(4) ?? "",
     factor.changes ?? "",
-    ...Array.from(run.class_names, (_, label) => run.activeByClass.row(label)[factor.latent]!.toFixed(4)),
+    ...targeted.map((name) => factor.targeted?.[name].toFixed(4) ?? ""),
+    ...run.class_names.flatMap((_, label) => tables.map(([, table]) => table.row(label)[factor.latent]!.toFixed(4))),
   ]);
-  const all = [[...heads, ...run.class_names.map((name) => `P(active | ${name})`)], ...rows];
+  const byClass = run.class_names.flatMap((name) => tables.map(([end]) => `P(active | ${name})${end}`));
+  const all = [[...heads, "targeted", "targeted low", "targeted high", ...byClass], ...rows];
   return all.map((row) => row.map(csvCell).join(",")).join("\n") + "\n";
 }
 
@@ -127,7 +175,8 @@ export function csvCell(text: string): string {
 function svg(width: number, height: number, content: string): Blob {
   const head = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
   const style = `font-family="sans-serif" font-size="11" image-rendering="pixelated"`;
-  return new Blob([`${head} ${style}>\n${content}\n</svg>\n`], { type: "image/svg+xml" });
+  const ground = `<rect width="100%" height="100%" fill="#fff"/>`;
+  return new Blob([`${head} ${style}>\n${ground}\n${content}\n</svg>\n`], { type: "image/svg+xml" });
 }
 
 function escape(text: string): string {

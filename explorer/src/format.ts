@@ -41,9 +41,30 @@ export function evidence(run: Run, factor: Factor): string {
     parts.push(`goes with ${spaced(factor.goes_with.attribute)} (ρ ${signed(factor.goes_with.rho)})`);
   }
   if (factor.changes) parts.push(`changes ${factor.changes}`);
-  if (factor.targeted) parts.push(`its classes lose ${fixed(100 * factor.targeted.value, 0)} points without it`);
-  if (factor.effect !== null) parts.push(`effect ${fixed(factor.effect, 1)} ${run.effect_unit}`);
+  if (factor.targeted) {
+    const [value, low, high] = [factor.targeted.value, factor.targeted.low, factor.targeted.high].map(points);
+    parts.push(
+      `without it a supervised network loses ${value} points more in its classes than in others (95 %: ${low} … ${high})`,
+    );
+  }
+  parts.push(`effect ${fixed(factor.effect, 1)} ${run.effect_unit}`);
   return parts.join("; ");
+}
+
+const points = (share: number): string => fixed(100 * share, 0);
+
+/** How much more often it is on in its classes than in general; nothing where that says nothing. */
+export function lift(factor: Factor): string {
+  return factor.lift === null || !factor.classes.length || Math.abs(factor.lift - 1) < 0.05
+    ? ""
+    : fixed(factor.lift, 1);
+}
+
+/** What the samples leave open. */
+export function doubt(factor: Factor): string {
+  if (!factor.undecided.length) return "";
+  const verb = factor.undecided.length === 1 ? "uses" : "use";
+  return ` The samples do not decide whether ${factor.undecided.join(", ")} ${verb} it: its kind is a guess.`;
 }
 
 export function spaced(name: string): string {

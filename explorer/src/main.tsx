@@ -1,13 +1,15 @@
 // Unpacks the run, its decoder and the runtime, then shows the page.
 
+import { effect } from "@preact/signals";
 import { render } from "preact";
+import { keepInAddress } from "./address";
 import { App } from "./app";
 import { codeOf } from "./codes";
 import { makeDecoder } from "./decoder";
 import { factorsCsv } from "./export";
 import { judge } from "./plausibility";
 import { readRun } from "./run";
-import { keepInAddress, makeStore } from "./store";
+import { makeStore } from "./store";
 import "./style.css";
 import { take } from "./unpack";
 
@@ -17,6 +19,9 @@ async function start(root: HTMLElement): Promise<void> {
   const decoder = await makeDecoder(runtime, model, run.n_latents);
   const store = makeStore(run, decoder);
   keepInAddress(store);
+  effect(() => {
+    document.documentElement.dataset["theme"] = store.theme.value; // before charts take their colour from it
+  });
   root.replaceChildren();
   render(<App store={store} />, root);
   // For the console of the browser: the run, its codes, and what the decoder makes of any other.

@@ -7,7 +7,7 @@ export interface Match {
   latent: number;
   /** Its partner in the other run; −1 if that has none left in use. */
   partner: number;
-  /** Cosine of what the two change, sign left aside: which way a latent counts is a convention. NaN: not comparable. */
+  /** Cosine of what the two change, 0 to 1. NaN: not comparable. */
   change: number;
   /** Cosine of which classes use them, 0 to 1. NaN: other classes. */
   classes: number;
@@ -37,7 +37,7 @@ export function matchRuns(run: Run, other: Run): Match[] {
     other.used.map((partner) => ({
       latent,
       partner,
-      change: changes ? Math.abs(cosine(run.change.row(latent), other.change.row(partner))) : NaN,
+      change: changes ? sameChange(run, latent, other, partner) : NaN,
       classes: classes ? cosine(column(run.activeByClass, latent), column(other.activeByClass, partner)) : NaN,
     })),
   );
@@ -52,6 +52,13 @@ export function matchRuns(run: Run, other: Run): Match[] {
     }
   }
   return run.used.map((latent) => found.get(latent) ?? { latent, partner: -1, change: NaN, classes: NaN });
+}
+
+/** What a latent changes is on less off; of one that is always on high less low, where the sign is a convention. */
+function sameChange(run: Run, latent: number, other: Run, partner: number): number {
+  const found = cosine(run.change.row(latent), other.change.row(partner));
+  const free = [run.factorOf[latent]!, other.factorOf[partner]!].some(({ kind }) => kind === "always-on");
+  return free ? Math.abs(found) : Math.max(0, found);
 }
 
 /** The product of what can be compared; below all else without a partner. */

@@ -2,6 +2,7 @@
 
 import { differing, edited } from "./codes";
 import type { Code, Decoder, Sample } from "./decoder";
+import type { Run } from "./run";
 
 export interface Step {
   /** The latent that changes; −1 of the start. */
@@ -12,12 +13,25 @@ export interface Step {
   explained: number;
 }
 
+/** How far two samples are from each other, squared; of cells by the logarithms of their counts. */
+export type Distance = (a: Sample, b: Sample) => number;
+
+export function distanceOf(run: Run): Distance {
+  const scale = run.view === "genes" ? Math.log1p : (value: number): number => value;
+  return (a, b) => {
+    let sum = 0;
+    for (let i = 0; i < a.length; i++) sum += (scale(a[i]!) - scale(b[i]!)) ** 2;
+    return sum;
+  };
+}
+
 /**
  * Each step changes the latent that leaves the sample nearest to the last one (greedy: of k latents it decodes
  * k (k + 1) / 2 codes). The first `most` steps are looked for; what is left changes at once.
  */
 export async function morph(
   decoder: Decoder,
+  distance: Distance,
   from: Code,
   to: Code,
   wanted: () => boolean = () => true,
@@ -44,10 +58,4 @@ export async function morph(
   }
   if (left.size) steps.push({ latent: -1, code: to, sample: last, explained: 1 });
   return steps;
-}
-
-function distance(a: Sample, b: Sample): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i]! - b[i]!) ** 2;
-  return sum;
 }

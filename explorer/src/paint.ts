@@ -31,9 +31,12 @@ export function paintDifference(run: Run, canvas: HTMLCanvasElement, values: Num
   const [channels, height, width] = run.shape as [number, number, number];
   const image = new ImageData(width, height);
   for (let i = 0; i < width * height; i++) {
-    let sum = 0;
-    for (let channel = 0; channel < channels; channel++) sum += values[channel * width * height + i]!;
-    const value = sum / channels / full;
+    let change = 0; // of the channel that changes most: a mean would hide that one colour took another's place
+    for (let channel = 0; channel < channels; channel++) {
+      const one = values[channel * width * height + i]!;
+      if (Math.abs(one) > Math.abs(change)) change = one;
+    }
+    const value = change / full;
     image.data.set(value > 0 ? MORE : LESS, 4 * i);
     image.data[4 * i + 3] = Math.round(255 * Math.min(1, Math.abs(value)));
   }
@@ -59,7 +62,7 @@ function paintPixels(run: Run, canvas: HTMLCanvasElement, byte: (entry: number) 
   canvas.getContext("2d")!.putImageData(image, 0, 0);
 }
 
-/** Bars of a table's entries, or the line of a profile, in the colour of the text. */
+/** Bars of a table's entries, or the line of a profile, in the colour of the text; bars of what changed. */
 function paintShape(run: Run, canvas: HTMLCanvasElement, values: Numbers, full: number | null): void {
   const context = canvas.getContext("2d")!;
   const { width, height } = canvas;
@@ -68,7 +71,7 @@ function paintShape(run: Run, canvas: HTMLCanvasElement, values: Numbers, full: 
   context.clearRect(0, 0, width, height);
   const ink = getComputedStyle(canvas).color;
   const y = (value: number): number => height / 2 - (height / 2 - 2) * value;
-  if (run.view === "profile") {
+  if (run.view === "profile" && full === null && scaled.length > 1) {
     context.strokeStyle = ink;
     context.lineWidth = 1.5;
     context.beginPath();

@@ -22,12 +22,12 @@ export function Picture({ values, alt, full, run, outside }: PictureProps) {
   const of = run ?? store.run;
   const canvas = useRef<HTMLCanvasElement>(null);
   const { width, height, pixels } = sizeOf(of);
-  const theme = store.theme.value; // bars have the colour of the text
+  const scheme = store.scheme.value; // bars have the colour of the text
   useLayoutEffect(() => {
     if (!canvas.current || !values) return;
     if (full === undefined) paintSample(of, canvas.current, values);
     else paintDifference(of, canvas.current, values, full);
-  }, [values, full, of, theme]);
+  }, [values, full, of, scheme]);
   const classes = [
     "picture",
     of.view !== "images" && "shape",

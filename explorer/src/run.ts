@@ -59,13 +59,10 @@ interface About {
   objective: string;
   summary?: string | null;
   shape: number[];
-  likelihood: string;
   view: "images" | "columns" | "genes" | "profile";
   range: [number, number];
   n_latents: number;
-  n_dense: number;
   class_names: string[];
-  class_counts: number[];
   order: number[];
   columns: Column[];
   factors: Factor[];

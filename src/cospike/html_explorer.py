@@ -28,6 +28,7 @@ _TITLE = "<title>cospike explorer</title>"
 _DECODER = '<script type="text/plain" id="decoder">'
 _RUN = '<script type="text/plain" id="run">'
 _END = "</script>"
+_HEAD = 8192  # bytes, in which a page has its title
 _BUILD = "`make explorer` in the source builds it, and a released wheel has it."
 
 
@@ -52,15 +53,19 @@ def explore(run: str | Path, *, out: str | Path | None = None) -> Path:
     need("onnx", ("onnx", "onnxscript", "onnxruntime"), of="explore")
     run = Path(run)
     page = run / "explorer.html" if out is None else _check_out(Path(out))
+    view = RunView.read(run, max_classes=MAX_CLASSES)
     template = _read_template()
+    told = explorer_bytes(view, read_evidence(run, view.codes, view.factors), read_metrics(run))
+    content = fill(template, name=view.name, decoder=decoder_bytes(view.model), run=told)
     try:
-        view = RunView.read(run, max_classes=MAX_CLASSES)
-        told = explorer_bytes(view, read_evidence(run, view.codes, view.factors), read_metrics(run))
-        write_atomic(page, fill(template, name=view.name, decoder=decoder_bytes(view.model), run=told))
+        write_atomic(page, content)
+    except OSError as error:
+        raise failed_write(error, page, "explore again") from error
+    try:
         if page.parent.samefile(run) and page.name == "explorer.html":
             link_explorer(run)
     except OSError as error:
-        raise failed_write(error, page, "explore again") from error
+        raise failed_write(error, run / "report.html", "explore again") from error
     return page
 
 
@@ -93,13 +98,24 @@ def _packed(content: bytes) -> str:
 
 
 def _check_out(out: Path) -> Path:
+    if out.is_dir():
+        raise InputError(f"'out' of explore must be a file, got the folder {out}. Try {out / 'explorer.html'}.")
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"'out' of explore must end in .html, got {out}. Browsers go by it.")
-    if out.is_dir():
-        raise InputError(f"'out' of explore must be a file, got the folder {out}.")
     if not out.parent.is_dir():
         raise InputError(f"'out' of explore must lie in a folder that is there, got {out}. Make {out.parent} first.")
+    if out.exists() and not _is_explorer(out):
+        raise InputError(f"'out' of explore must be new, or an explorer to be replaced, got {out}. Choose another name.")
     return out
+
+
+def _is_explorer(path: Path) -> bool:
+    """Whether a file is such a page: what stands there is somebody's else, such as the report of a run."""
+    try:
+        with path.open("rb") as file:
+            return b"cospike explorer</title>" in file.read(_HEAD)
+    except OSError:
+        return False
 
 
 def _read_template() -> str:

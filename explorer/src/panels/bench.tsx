@@ -1,13 +1,13 @@
 // The bench: a held-out sample, what the model makes of it, and what it makes of the code that the reader sets.
 
 import { useComputed } from "@preact/signals";
-import { Bars } from "../bars";
+import { Bars, barsOf } from "../bars";
 import { className, fixed, plural } from "../format";
 import { useDecoded } from "../hooks";
 import { Tile } from "../picture";
 import { judge } from "../plausibility";
-import { SaveButtons } from "../save_buttons";
-import { pick, useStore } from "../store";
+import { SaveBars, SaveButtons } from "../save_buttons";
+import { step, useStore } from "../store";
 
 export function Bench() {
   const store = useStore();
@@ -20,8 +20,7 @@ export function Bench() {
   const x = run.samples.x.row(sample);
   const [before, after] = samples;
   const change = before && after ? after.map((value, i) => value - before[i]!) : undefined;
-  const full = run.view === "images" ? run.range[1] - run.range[0] : 1;
-  const step = (by: number): void => pick(store, (sample + by + run.samples.n) % run.samples.n);
+  const full = run.columns.length ? 1 : run.range[1] - run.range[0];
   const title = `sample ${run.samples.index[sample]}, ${className(run, store.label.value)}`;
   const parts = [
     { caption: "sample", values: x },
@@ -47,11 +46,9 @@ export function Bench() {
           ))}
         </div>
       )}
-      {run.columns.length > 0 && before && after && (
-        <Bars run={run} values={after} before={before} given={x} title={`Columns of ${title}, and their change`} />
-      )}
       <p class="verdict" role="status">
-        {n === 0 ? "Move a slider or a switch below to change it. " : `${plural(n, "latent")} set by hand. `}
+        {n > 0 && `${plural(n, "latent")} set by hand. `}
+        {n === 0 && run.used.length > 0 && "Move a slider or a switch below to change it. "}
         {verdict.value.inside ? (
           <span class="inside">Among the data.</span>
         ) : (
@@ -63,17 +60,31 @@ export function Bench() {
         )}
       </p>
       <p class="controls">
-        <button type="button" onClick={() => step(-1)} aria-label="previous sample">
+        <button type="button" onClick={() => step(store, -1)} aria-label="previous sample">
           ←
         </button>
-        <button type="button" onClick={() => step(1)} aria-label="next sample">
+        <button type="button" onClick={() => step(store, 1)} aria-label="next sample">
           →
         </button>
-        <button type="button" disabled={!n} onClick={() => (store.edits.value = {})}>
+        <button type="button" aria-disabled={!n} onClick={() => (store.edits.value = {})}>
           Undo all
         </button>
-        <SaveButtons parts={parts} />
+        {run.columns.length > 0 ? (
+          before && after && <SaveBars bars={barsOf(run, after, before, x).bars} />
+        ) : (
+          <SaveButtons parts={parts} />
+        )}
       </p>
+      {run.columns.length > 0 && before && after && (
+        <Bars
+          run={run}
+          values={after}
+          before={before}
+          given={x}
+          outside={!verdict.value.inside}
+          title={`Columns of ${title}, and their change`}
+        />
+      )}
     </section>
   );
 }

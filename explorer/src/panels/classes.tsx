@@ -1,7 +1,7 @@
 // Two classes: what they share, what each has of its own, and how one turns into the other.
 
 import { useComputed } from "@preact/signals";
-import { typicalCode } from "../codes";
+import { typicalCode, uses } from "../codes";
 import { className, percent, plural } from "../format";
 import { Change } from "../picture";
 import { useStore } from "../store";
@@ -17,11 +17,10 @@ export function ClassesPanel() {
   });
   if (run.class_names.length < 2) return <p>There are fewer than two classes, so there is nothing to compare.</p>;
   const [a, b] = store.pair.value;
-  const uses = (label: number, latent: number): boolean => run.activeByClass.row(label)[latent]! > 0.5;
   const groups = [
-    { title: "Both use", latents: run.used.filter((i) => uses(a, i) && uses(b, i)) },
-    { title: `${className(run, a)} alone`, latents: run.used.filter((i) => uses(a, i) && !uses(b, i)) },
-    { title: `${className(run, b)} alone`, latents: run.used.filter((i) => !uses(a, i) && uses(b, i)) },
+    { title: "Both use", latents: run.used.filter((i) => uses(run, a, i) && uses(run, b, i)) },
+    { title: `${className(run, a)} alone`, latents: run.used.filter((i) => uses(run, a, i) && !uses(run, b, i)) },
+    { title: `${className(run, b)} alone`, latents: run.used.filter((i) => !uses(run, a, i) && uses(run, b, i)) },
   ];
   const names: [string, string] = [className(run, a), className(run, b)];
   return (
@@ -43,8 +42,8 @@ export function ClassesPanel() {
           Swap
         </button>
       </p>
-      {groups.map(({ title, latents }) => (
-        <div class="group" key={title}>
+      {groups.map(({ title, latents }, i) => (
+        <div class="group" key={i}>
           <h3>
             {title} <small>{plural(latents.length, "latent")}</small>
           </h3>
@@ -86,8 +85,9 @@ export function ClassesPanel() {
   }
 }
 
+/** The class that the other side has changes sides. */
 function choose(store: Store, side: 0 | 1, label: number): void {
-  const pair = [...store.pair.value] as [number, number];
-  pair[side] = label;
-  store.pair.value = pair;
+  const [a, b] = store.pair.value;
+  if ([b, a][side] === label) store.pair.value = [b, a];
+  else store.pair.value = side === 0 ? [label, b] : [a, label];
 }

@@ -1,7 +1,7 @@
 // The code on the bench: a switch a spike, a slider a slab value.
 
 import { useComputed, useSignal } from "@preact/signals";
-import { isOn, rangeOf, valueWhenOn } from "../codes";
+import { isOn, rangeOf, uses, valueWhenOn } from "../codes";
 import { fixed, percent } from "../format";
 import { Change } from "../picture";
 import { inspect, setLatent, useStore } from "../store";
@@ -12,10 +12,10 @@ export function CodePanel() {
   const all = useSignal(false);
   const latents = useComputed(() => {
     if (all.value) return run.used;
-    const uses = store.label.value < 0 ? null : run.activeByClass.row(store.label.value);
+    const { value: label } = store.label;
     return run.used.filter(
       (latent) =>
-        store.start.value[latent] !== 0 || latent in store.edits.value || (uses !== null && uses[latent]! > 0.5),
+        store.start.value[latent] !== 0 || latent in store.edits.value || (label >= 0 && uses(run, label, latent)),
     );
   });
   return (
@@ -31,6 +31,7 @@ export function CodePanel() {
           beyond what the class shows
         </label>
       </p>
+      {!latents.value.length && <p class="note">No latent is on in it, and its class uses none.</p>}
       <ul class="code">
         {latents.value.map((latent) => (
           <Latent key={latent} latent={latent} />
@@ -48,6 +49,7 @@ function Latent({ latent }: { latent: number }) {
   const on = value !== 0;
   const factor = run.factorOf[latent]!;
   const was = isOn(run, store.sample.value, latent);
+  const start = store.start.value[latent] || low; // its own value stays in reach
   const shown = on ? value : valueWhenOn(run, store.sample.value, latent, [low, high]);
   const put = (next: number): void => setLatent(store, latent, next);
   const state = latent in store.edits.value ? "changed" : was ? "" : "was off";
@@ -78,8 +80,8 @@ function Latent({ latent }: { latent: number }) {
         type="range"
         aria-label={`value of latent ${latent}`}
         aria-valuetext={on ? fixed(value) : "off"}
-        min={Math.min(low, shown)}
-        max={Math.max(high, shown)}
+        min={Math.min(low, start, shown)}
+        max={Math.max(high, start, shown)}
         step="any"
         value={shown}
         onInput={(event) => put(event.currentTarget.valueAsNumber || 1e-6)}
@@ -90,7 +92,10 @@ function Latent({ latent }: { latent: number }) {
         class="undo"
         aria-label={`undo latent ${latent}`}
         disabled={!(latent in store.edits.value)}
-        onClick={() => put(store.start.value[latent]!)}
+        onClick={(event) => {
+          put(store.start.value[latent]!);
+          event.currentTarget.parentElement!.querySelector("input")!.focus(); // this button goes
+        }}
       >
         ↺
       </button>

@@ -2,7 +2,7 @@
 
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { byStrength, codeOf, edited, offThoughUsed, ofClass } from "../codes";
-import { className, evidence, fixed, percent, plural, served } from "../format";
+import { className, doubt, evidence, fixed, lift, percent, plural, served } from "../format";
 import { useDecoded } from "../hooks";
 import { Change, Tile } from "../picture";
 import { judge } from "../plausibility";
@@ -18,7 +18,7 @@ export function LatentPanel() {
   const { run } = store;
   const latent = store.latent.value;
   const factor = run.factorOf[latent];
-  if (!factor) return <p>Pick a latent in the map.</p>;
+  if (!factor) return <p>No latent is in use, so there is nothing to pick.</p>;
   const top = byStrength(run, latent);
   const off = offThoughUsed(run, latent);
   return (
@@ -31,13 +31,17 @@ export function LatentPanel() {
           </h3>
           <p>
             On in {percent(factor.usage)} of the samples, {served(run, factor)}
-            {factor.lift !== null && factor.classes.length > 0 && (
+            {lift(factor) && (
               <>
-                ; {fixed(factor.lift, 1)} times as likely there as in general (95 %: {fixed(factor.lift_low, 1)} …{" "}
+                ; {lift(factor)} times as likely there as in general (95 %: {fixed(factor.lift_low, 1)} …{" "}
                 {fixed(factor.lift_high, 1)})
               </>
             )}
             . {sentence(evidence(run, factor))}
+            {doubt(factor)}
+          </p>
+          <p class="note">
+            The picture is what it changes on average, {factor.kind === "always-on" ? "high less low" : "on less off"}.
           </p>
           <label>
             Latent{" "}
@@ -58,7 +62,7 @@ export function LatentPanel() {
       )}
       <Samples title="Where it is strongest" latent={latent} samples={top} of="in which it is on" />
       {factor.classes.length > 0 && (
-        <Samples title="Off, though their class uses it" latent={latent} samples={off} of="of its classes" />
+        <Samples title="Off, though their class uses it" samples={off} of="of its classes" />
       )}
     </>
   );
@@ -157,7 +161,15 @@ function typical(run: Run, latent: number): number[] {
   return (found.length ? found : ofClass(run, owners[0]!)).slice(0, SIDE_BY_SIDE);
 }
 
-function Samples({ title, latent, samples, of }: { title: string; latent: number; samples: number[]; of: string }) {
+interface SamplesProps {
+  title: string;
+  samples: number[];
+  of: string;
+  /** Whose value is told. */
+  latent?: number;
+}
+
+function Samples({ title, latent, samples, of }: SamplesProps) {
   const store = useStore();
   const { run } = store;
   return (
@@ -171,7 +183,10 @@ function Samples({ title, latent, samples, of }: { title: string; latent: number
             key={sample}
             values={run.samples.x.row(sample)}
             alt={`sample ${run.samples.index[sample]}, ${className(run, run.samples.labels[sample]!)}`}
-            caption={`${className(run, run.samples.labels[sample]!)} ${fixed(run.samples.slabLoc.row(sample)[latent], 1)}`}
+            caption={
+              (latent === undefined ? "" : `${fixed(run.samples.slabLoc.row(sample)[latent], 1)} `) +
+              className(run, run.samples.labels[sample]!)
+            }
             current={sample === store.sample.value}
             onPick={() => pick(store, sample)}
           />

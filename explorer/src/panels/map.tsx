@@ -1,31 +1,55 @@
 // Classes × latents: how likely a latent is on in a class. Rows and columns are picked by their heads.
 
 import { useSignal } from "@preact/signals";
-import { className, evidence, fixed, percent, served } from "../format";
+import type { Signal } from "@preact/signals";
+import { ALL } from "../codes";
+import { className, doubt, evidence, fixed, lift, percent, served } from "../format";
 import type { Run } from "../run";
 import { inspect, pickClass, pickedClasses, useStore } from "../store";
 import type { Store } from "../store";
 
+/** A cell of the grid: a row of classes, or 0 for the heads; a column of latents, or 0 for the heads. */
+type Place = readonly [number, number];
+
+interface PartProps {
+  store: Store;
+  /** What the pointer is at: a class and a latent. */
+  pointed: Signal<readonly [number, number]>;
+  /** The one cell that the tab key stops at. */
+  stop: Signal<Place>;
+}
+
 export function MapPanel() {
   const store = useStore();
   const { run } = store;
-  const pointed = useSignal<readonly [number, number]>([-1, -1]);
-  if (!run.used.length) return <p>No latent is in use: the model gives every sample the same output.</p>;
+  const nowhere = [ALL, -1] as const;
+  const pointed = useSignal<readonly [number, number]>(nowhere);
+  const stop = useSignal<Place>([0, 1]);
+  if (!run.used.length) {
+    return (
+      <section id="map" aria-labelledby="map-title">
+        <h2 id="map-title">Which class uses which latent</h2>
+        <p>No latent is in use: the model gives every sample the same output.</p>
+      </section>
+    );
+  }
+  const labels = run.order.length ? run.order : [ALL];
+  const parts = { store, pointed, stop };
   return (
     <section id="map" aria-labelledby="map-title">
-      <h2 id="map-title">Which class uses which latent</h2>
+      <h2 id="map-title">{run.order.length ? "Which class uses which latent" : "How often each latent is on"}</h2>
       <div class="scroll">
         <table
           class="map"
           role="grid"
-          aria-label={`P(active | class): ${run.class_names.length} classes by ${run.used.length} latents`}
-          onKeyDown={moveInGrid}
-          onPointerLeave={() => (pointed.value = [-1, -1])}
+          aria-label={`P(active | class): ${labels.length} classes by ${run.used.length} latents`}
+          onKeyDown={(event) => moveInGrid(event, stop)}
+          onPointerLeave={() => (pointed.value = nowhere)}
         >
-          <Head store={store} onPoint={(latent) => (pointed.value = [-1, latent])} />
+          <Head {...parts} />
           <tbody>
-            {run.order.map((label) => (
-              <Row key={label} store={store} label={label} onPoint={(latent) => (pointed.value = [label, latent])} />
+            {labels.map((label, i) => (
+              <Row key={label} {...parts} label={label} row={i + 1} />
             ))}
           </tbody>
         </table>
@@ -36,8 +60,24 @@ export function MapPanel() {
   );
 }
 
+/** What makes a cell, or the button in it, one of the grid's. */
+function inGrid({ stop, pointed }: PartProps, row: number, column: number, label: number, latent: number) {
+  const point = (): void => {
+    pointed.value = [label, latent];
+  };
+  return {
+    tabIndex: stop.value[0] === row && stop.value[1] === column ? 0 : -1,
+    onPointerEnter: point,
+    onFocus: () => {
+      stop.value = [row, column];
+      point();
+    },
+  };
+}
+
 /** A bracket over each run of latents of one kind, then the latents. */
-function Head({ store, onPoint }: { store: Store; onPoint: (latent: number) => void }) {
+function Head(parts: PartProps) {
+  const { store } = parts;
   const { run } = store;
   const spans: { kind: string; n: number }[] = [];
   for (const latent of run.used) {
@@ -59,16 +99,14 @@ function Head({ store, onPoint }: { store: Store; onPoint: (latent: number) => v
         <th scope="col">
           <span class="hidden">class</span>
         </th>
-        {run.used.map((latent) => (
+        {run.used.map((latent, i) => (
           <th key={latent} scope="col" class={latent === store.latent.value ? "picked" : ""}>
             <button
               type="button"
-              tabIndex={latent === store.latent.value ? 0 : -1}
               aria-pressed={latent === store.latent.value}
               aria-label={`latent ${latent}, ${run.factorOf[latent]!.kind}`}
               onClick={() => inspect(store, latent)}
-              onPointerEnter={() => onPoint(latent)}
-              onFocus={() => onPoint(latent)}
+              {...inGrid(parts, 0, i + 1, ALL, latent)}
             >
               {latent}
             </button>
@@ -79,9 +117,12 @@ function Head({ store, onPoint }: { store: Store; onPoint: (latent: number) => v
   );
 }
 
-function Row({ store, label, onPoint }: { store: Store; label: number; onPoint: (latent: number) => void }) {
+function Row({ label, row, ...parts }: PartProps & { label: number; row: number }) {
+  const { store } = parts;
   const { run } = store;
-  const shares = run.activeByClass.row(label);
+  const name = label === ALL ? "all samples" : className(run, label);
+  const share = (latent: number): number =>
+    label === ALL ? run.factorOf[latent]!.usage : run.activeByClass.row(label)[latent]!;
   const picked = pickedClasses(store);
   const { value: alone } = store.shown;
   const click =
@@ -91,31 +132,33 @@ function Row({ store, label, onPoint }: { store: Store; label: number; onPoint: 
         ? "show all classes"
         : `compare with ${className(run, alone)}`;
   return (
-    <tr class={picked.length && !picked.includes(label) ? "dimmed" : ""}>
+    <tr class={label !== ALL && picked.length && !picked.includes(label) ? "dimmed" : ""}>
       <th scope="row">
-        <button
-          type="button"
-          tabIndex={-1}
-          aria-pressed={picked.includes(label)}
-          title={click}
-          onClick={() => pickClass(store, label)}
-        >
-          {className(run, label)}
-        </button>
+        {label === ALL ? (
+          name
+        ) : (
+          <button
+            type="button"
+            aria-pressed={picked.includes(label)}
+            title={`${name}: ${click}`}
+            onClick={() => pickClass(store, label)}
+            {...inGrid(parts, row, 0, label, -1)}
+          >
+            {name}
+          </button>
+        )}
       </th>
-      {run.used.map((latent) => (
+      {run.used.map((latent, i) => (
         <td
           key={latent}
           role="gridcell"
           class={latent === store.latent.value ? "picked" : ""}
-          tabIndex={-1}
-          aria-label={`${className(run, label)}, latent ${latent}: ${percent(shares[latent]!)}`}
+          aria-label={`${name}, latent ${latent}: ${percent(share(latent))}`}
           onClick={() => inspect(store, latent)}
-          onPointerEnter={() => onPoint(latent)}
-          onFocus={() => onPoint(latent)}
+          {...inGrid(parts, row, i + 1, label, latent)}
         >
           <svg viewBox="0 0 10 10" preserveAspectRatio="none" aria-hidden="true">
-            <rect width="10" height="10" fill-opacity={shares[latent]! || 0} />
+            <rect width="10" height="10" fill-opacity={share(latent) || 0} />
           </svg>
         </td>
       ))}
@@ -123,25 +166,29 @@ function Row({ store, label, onPoint }: { store: Store; label: number; onPoint: 
   );
 }
 
-/** Arrows move between cells and heads, Enter picks: one stop of the tab key for all of them. */
-function moveInGrid(event: KeyboardEvent): void {
+/** Arrows, Home and End move between cells and heads, Enter picks: one stop of the tab key for all of them. */
+function moveInGrid(event: KeyboardEvent, stop: Signal<Place>): void {
   const from = event.target as HTMLElement;
-  const cell = from.closest<HTMLTableCellElement>("td, th");
-  if (!cell) return;
-  if (cell === from && (event.key === "Enter" || event.key === " ")) {
-    cell.click();
+  const table = from.closest("table")!;
+  if (from.getAttribute("role") === "gridcell" && (event.key === "Enter" || event.key === " ")) {
+    from.click();
     event.preventDefault();
   }
-  const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-  if (!step) return;
-  event.preventDefault();
-  const row = cell.parentElement as HTMLTableRowElement;
-  const next = row.closest("table")!.rows[row.rowIndex + step[0]!]?.cells[cell.cellIndex + step[1]!];
-  const to = next?.querySelector("button") ?? (next?.getAttribute("role") === "gridcell" ? next : null);
+  const [row, column] = stop.value;
+  const last = table.rows[1]!.cells.length - 1;
+  const to = {
+    ArrowUp: [row - 1, column],
+    ArrowDown: [row + 1, column],
+    ArrowLeft: [row, column - 1],
+    ArrowRight: [row, column + 1],
+    Home: [row, 1],
+    End: [row, last],
+  }[event.key];
   if (!to) return;
-  from.tabIndex = -1;
-  to.tabIndex = 0;
-  to.focus();
+  event.preventDefault();
+  const cell = table.rows[to[0]! + 1]?.cells[to[1]!]; // the first row has the kinds
+  const next = cell?.querySelector("button") ?? (cell?.getAttribute("role") === "gridcell" ? cell : null);
+  if (to[0]! >= 0) next?.focus();
 }
 
 function Legend() {
@@ -158,16 +205,14 @@ function Legend() {
   );
 }
 
-/** What is known of the latent that is pointed at, else of the one that is picked. */
-function Told({
-  run,
-  pointed: [label, pointedAt],
-  picked,
-}: {
+interface ToldProps {
   run: Run;
   pointed: readonly [number, number];
   picked: number;
-}) {
+}
+
+/** What is known of the latent that is pointed at, else of the one that is picked. */
+function Told({ run, pointed: [label, pointedAt], picked }: ToldProps) {
   const latent = pointedAt >= 0 ? pointedAt : picked;
   const factor = run.factorOf[latent];
   if (!factor) return null;
@@ -178,9 +223,7 @@ function Told({
       {label >= 0 &&
         `; in ${className(run, label)} on with probability ${fixed(run.activeByClass.data[at])} ` +
           `(95 %: ${fixed(run.activeLow.data[at])} … ${fixed(run.activeHigh.data[at])})`}
-      {factor.lift !== null && factor.classes.length > 0 && `; lift ${fixed(factor.lift, 1)}`}
-      {evidence(run, factor) && `; ${evidence(run, factor)}`}.
-      {factor.undecided.length > 0 && ` The samples do not decide whether ${factor.undecided.join(", ")} uses it.`}
+      {lift(factor) && `; lift ${lift(factor)}`}; {evidence(run, factor)}.{doubt(factor)}
     </p>
   );
 }

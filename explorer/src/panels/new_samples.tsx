@@ -5,7 +5,6 @@ import { drawCode, edited } from "../codes";
 import { className, fixed } from "../format";
 import { useDecoded } from "../hooks";
 import { Tile } from "../picture";
-import { judge } from "../plausibility";
 import { makeRandom } from "../random";
 import { SaveButtons } from "../save_buttons";
 import { putOnBench, useStore } from "../store";
@@ -55,11 +54,14 @@ export function NewSamplesPanel() {
             values={sample}
             alt={`new sample ${i + 1} of ${className(run, store.drawn.value)}`}
             title="put this code on the bench"
-            outside={!judge(run, shown[i]!).inside}
             onPick={() => putOnBench(store, shown[i]!)}
           />
         ))}
       </div>
+      <p class="note">
+        They are drawn as the model was trained to, and vary more than the codes of samples, which are means: on the
+        bench many count as outside the data.
+      </p>
       <fieldset class="locks">
         <legend>
           Hold <small>at the value on the bench; the rest is drawn</small>

@@ -74,8 +74,9 @@ function Comparison({ run, other }: { run: Run; other: Run }) {
         {other.run} <small>{`${other.data}, ${other.objective}`}</small>
       </h3>
       <p>
-        {alike} of {matches.length} latents come back: a latent there {changes ? "changes" : "serves"} the same, with a
-        cosine of {fixed(LIKE, 1)} or more.
+        {run.data !== other.data && "The runs are of different data. "}
+        {alike} of {matches.length} latents have a partner that{" "}
+        {changes ? "changes the same" : "serves the same classes"}, with a cosine of {fixed(LIKE, 1)} or more.
       </p>
       <div class="scroll" tabIndex={0} role="region" aria-label="Latents of both runs">
         <table class="matches">

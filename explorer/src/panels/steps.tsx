@@ -1,28 +1,35 @@
 // The way from one code to another, a picture a step, and a slider that goes along it.
 
-import { useComputed, useSignal } from "@preact/signals";
+import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { ReadonlySignal } from "@preact/signals";
 import type { Code } from "../decoder";
 import { percent } from "../format";
 import { useDecoded, useMorph } from "../hooks";
+import type { Ends } from "../hooks";
 import { Tile } from "../picture";
 import { judge } from "../plausibility";
 import { SaveButtons } from "../save_buttons";
 import { putOnBench, useStore } from "../store";
 
-export function Steps({ ends, names }: { ends: ReadonlySignal<readonly [Code, Code]>; names: [string, string] }) {
+export function Steps({ ends, names }: { ends: ReadonlySignal<Ends>; names: [string, string] }) {
   const store = useStore();
   const { run } = store;
-  const steps = useMorph(ends);
+  const way = useMorph(ends);
   const place = useSignal(0);
-  const between = useComputed<readonly Code[]>(() => [
-    along(
-      steps.map((step) => step.code),
-      place.value,
-    ),
-  ]);
-  if (!steps.length) return <p role="status">Looking for the way …</p>;
+  const between = useComputed<readonly Code[]>(() => {
+    const codes = (way.value?.steps ?? []).map((step) => step.code);
+    return [along(codes, Math.min(place.value, codes.length - 1))];
+  });
+  useSignalEffect(() => {
+    if (ends.value) place.value = 0; // another way begins at its start
+  });
+  if (!way.value) return <p role="status">Looking for the way …</p>;
+  const { steps } = way.value;
   if (steps.length === 1) return <p>The two codes are the same.</p>;
+  const caption = (i: number): string => {
+    const { latent } = steps[i]!;
+    return i === 0 ? names[0] : latent < 0 ? "the rest" : stepName(way.value!.ends, latent);
+  };
   return (
     <>
       <div class="walk">
@@ -52,25 +59,15 @@ export function Steps({ ends, names }: { ends: ReadonlySignal<readonly [Code, Co
             outside={!judge(run, step.code).inside}
             onPick={() => putOnBench(store, step.code)}
             caption={
-              i === 0 ? (
-                names[0]
-              ) : (
-                <>
-                  {step.latent < 0 ? "the rest" : stepName(ends.value, step.latent)}{" "}
-                  <small>{percent(step.explained)}</small>
-                </>
-              )
+              <>
+                {caption(i)} {i > 0 && <small>{percent(step.explained)}</small>}
+              </>
             }
           />
         ))}
       </div>
       <p class="controls">
-        <SaveButtons
-          parts={steps.map(({ latent, sample }, i) => ({
-            values: sample,
-            caption: i === 0 ? names[0] : latent < 0 ? "the rest" : stepName(ends.value, latent),
-          }))}
-        />
+        <SaveButtons parts={steps.map(({ sample }, i) => ({ values: sample, caption: caption(i) }))} />
       </p>
     </>
   );
@@ -83,7 +80,7 @@ function Walker({ codes, alt }: { codes: ReadonlySignal<readonly Code[]>; alt: s
 }
 
 /** "+5" switches a latent on, "−5" off, "5" only moves it. */
-function stepName([from, to]: readonly [Code, Code], latent: number): string {
+function stepName([from, to]: Ends, latent: number): string {
   return `${from[latent] === 0 ? "+" : to[latent] === 0 ? "−" : ""}${latent}`;
 }
 
