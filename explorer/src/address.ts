@@ -7,6 +7,8 @@ import type { Run } from "./run";
 import { SORTS, TABS, THEMES } from "./store";
 import type { Store } from "./store";
 
+const PAUSE = 200; // milliseconds: browsers refuse an address that changes with every move of a slider
+
 const whole = (text: string): number => (/^-?\d+$/.test(text) ? Number(text) : NaN);
 
 interface Field {
@@ -47,15 +49,10 @@ const FIELDS: Record<string, Field> = {
         .map(([latent, value]) => `${latent}:${Number(value.toPrecision(6))}`)
         .join(","),
     read: (store, text) => {
-      const parts = text
-        .split(",")
-        .filter(Boolean)
-        .map((part) => part.split(":").map(Number));
-      const fine = parts.every(
-        ([latent, value]) =>
-          Number.isInteger(latent) && latent! >= 0 && latent! < store.run.n_latents && Math.abs(value!) < 1e6,
-      );
-      if (fine) store.edits.value = Object.fromEntries(parts);
+      const parts = text.split(",").filter(Boolean);
+      const found = parts.map((part) => /^(\d+):(-?[\d.]+(?:e-?\d+)?)$/.exec(part)?.slice(1).map(Number));
+      const fine = found.every((one) => one && one[0]! < store.run.n_latents && Math.abs(one[1]!) < 1e6);
+      if (fine) store.edits.value = Object.fromEntries(found as number[][]);
       return fine;
     },
   },
@@ -104,7 +101,9 @@ const FIELDS: Record<string, Field> = {
 /** Takes the view from the address, and from then on keeps the address at the view. */
 export function keepInAddress(store: Store): void {
   const defaults = write(store);
+  let known = location.hash.slice(1); // what was last read or written: anything else is somebody's, and to be read
   const read = (): void => {
+    known = location.hash.slice(1);
     const given = new URLSearchParams(location.hash.slice(1));
     batch(() => {
       for (const [name, field] of Object.entries(FIELDS)) field.read(store, given.get(name) ?? defaults[name]!);
@@ -112,14 +111,17 @@ export function keepInAddress(store: Store): void {
   };
   if (location.hash.length > 1) read();
   addEventListener("hashchange", read);
-  let later = 0;
+  let [later, last] = [0, 0];
   effect(() => {
     const changed = Object.entries(write(store)).filter(([name, text]) => text !== defaults[name]);
     const hash = changed.map(([name, text]) => `${name}=${encodeURIComponent(text)}`).join("&");
-    clearTimeout(later); // browsers refuse an address that changes with every move of a slider
-    later = setTimeout(() => {
-      if (hash !== location.hash.slice(1)) history.replaceState(null, "", hash ? `#${hash}` : location.pathname);
-    }, 200);
+    clearTimeout(later);
+    const put = (): void => {
+      if (hash === known || location.hash.slice(1) !== known) return;
+      history.replaceState(null, "", hash ? `#${hash}` : location.pathname);
+      [known, last] = [hash, performance.now()];
+    };
+    later = setTimeout(put, PAUSE - (performance.now() - last));
   });
 }
 

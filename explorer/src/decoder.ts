@@ -18,7 +18,10 @@ export async function makeDecoder(
   ort.env.wasm.wasmBinary = runtime.buffer;
   ort.env.wasm.numThreads = 1; // more need headers that a file from a disk does not have
   ort.env.wasm.proxy = false;
-  const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+  const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] }).catch((error: unknown) => {
+    console.error(error);
+    throw new Error("its decoder, or what runs it, is damaged");
+  });
   let last: Promise<unknown> = Promise.resolve(); // a session runs one batch at a time
 
   async function run(codes: readonly Code[]): Promise<Sample[]> {

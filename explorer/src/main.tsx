@@ -11,7 +11,7 @@ import { judge } from "./plausibility";
 import { readRun } from "./run";
 import { makeStore } from "./store";
 import "./style.css";
-import { take } from "./unpack";
+import { reason, take } from "./unpack";
 
 async function start(root: HTMLElement): Promise<void> {
   const [packed, model, runtime] = await Promise.all([take("run"), take("decoder"), take("runtime")]);
@@ -41,6 +41,6 @@ const root = document.getElementById("app")!;
 start(root).catch((error: unknown) => {
   const text = document.createElement("p");
   text.setAttribute("role", "alert");
-  text.textContent = `This page cannot show its run: ${error instanceof Error ? error.message : String(error)}`;
+  text.textContent = `This page cannot show its run: ${reason(error)}`;
   root.replaceChildren(text);
 });

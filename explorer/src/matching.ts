@@ -46,7 +46,7 @@ export function matchRuns(run: Run, other: Run): Match[] {
   const taken = new Set<number>();
   if (changes || classes) {
     for (const pair of pairs) {
-      if (found.has(pair.latent) || taken.has(pair.partner)) continue;
+      if (!(likeness(pair) > 0) || found.has(pair.latent) || taken.has(pair.partner)) continue;
       found.set(pair.latent, pair);
       taken.add(pair.partner);
     }

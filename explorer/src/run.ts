@@ -107,16 +107,21 @@ export interface Run extends About {
   };
 }
 
+const NEEDED = [
+  ...["run", "data", "objective", "shape", "view", "range", "n_latents", "class_names", "order", "columns", "factors"],
+  ...["effect_unit", "measures", "limit", "notes", "version"],
+];
+
 export const KINDS: Kind[] = ["always-on", "global", "group", "class-specific", "occasional", "dead"];
 
 export function readRun(bytes: Uint8Array<ArrayBuffer>): Run {
   const parsed = parseSafetensors(bytes);
   const about = JSON.parse(parsed.metadata["explorer"] ?? "null") as About | null;
   if (about?.schema !== SCHEMA) {
-    throw new Error(
-      `it has schema ${about?.schema ?? "none"}, this page reads ${SCHEMA}. Write it again: cospike explore`,
-    );
+    throw new Error(`it has schema ${about?.schema ?? "none"}, this page reads ${SCHEMA}`);
   }
+  const lacking = NEEDED.find((name) => !(name in about));
+  if (lacking) throw new Error(`it lacks ${lacking}`);
   const latents = about.n_latents;
   const classes = about.class_names.length;
   const size = about.shape.reduce((a, b) => a * b, 1);

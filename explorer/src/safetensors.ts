@@ -17,7 +17,8 @@ export interface Tensors {
 
 export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>): Tensors {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const start = 8 + Number(view.getBigUint64(0, true));
+  const start = bytes.length < 8 ? Infinity : 8 + Number(view.getBigUint64(0, true));
+  if (start > bytes.length) throw new Error("it is no safetensors file");
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start))) as Record<string, unknown>;
   const tensors = new Map<string, Tensor>();
   for (const [name, entry] of Object.entries(header)) {

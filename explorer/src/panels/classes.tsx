@@ -54,7 +54,7 @@ export function ClassesPanel() {
                 type="button"
                 class="tile"
                 aria-pressed={latent === store.latent.value}
-                aria-label={`latent ${latent}: ${names[0]} ${share(a, latent)}, ${names[1]} ${share(b, latent)}`}
+                title={`${names[0]} ${share(a, latent)}, ${names[1]} ${share(b, latent)}`}
                 onClick={() => (store.latent.value = latent)}
               >
                 <Change run={run} latent={latent} />

@@ -8,7 +8,7 @@ import { readRun } from "../run";
 import type { Run } from "../run";
 import { useStore } from "../store";
 import type { Store } from "../store";
-import { unpack } from "../unpack";
+import { reason, unpack } from "../unpack";
 
 const LIKE = 0.7;
 
@@ -49,7 +49,7 @@ export async function takeOther(store: Store, file: File | undefined): Promise<v
   try {
     store.other.value = await readPage(file);
   } catch (error) {
-    store.other.value = `${file.name} cannot be read: ${error instanceof Error ? error.message : error}.`;
+    store.other.value = `${file.name} cannot be read: ${reason(error)}`;
   }
   store.tab.value = "other";
 }
