@@ -105,7 +105,7 @@ def _check_out(out: Path) -> Path:
     if not out.parent.is_dir():
         raise InputError(f"'out' of explore must lie in a folder that is there, got {out}. Make {out.parent} first.")
     if out.exists() and not _is_explorer(out):
-        raise InputError(f"'out' of explore must be new, or an explorer to be replaced, got {out}. Choose another name.")
+        raise InputError(f"'out' of explore must be new, or an explorer to be replaced, got {out}. Choose another.")
     return out
 
 
