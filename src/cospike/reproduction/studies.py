@@ -174,8 +174,8 @@ def studies() -> tuple[Study, ...]:
     last = [one for one in seeded if one.place.seed and one.place.model == "vae"]
     honest, changed = ([one for data in DATA for one in make(data)] for make in (_honest, _sensitivity))
     n = len(changed) // 2
-    early = [*first, *PUBLISHED[:2], *honest[:2], dense[0]]
-    return (*early, *others, *dense[1:], *changed[:n], *PUBLISHED[2:], *honest[2:], *last, *distance, *changed[n:])
+    early = [*first, *PUBLISHED[:2], *honest[:2], dense[0], *others, PUBLISHED[2], *dense[1:]]
+    return (*early, *changed[:n], *PUBLISHED[3:], *honest[2:], *last, *distance, *changed[n:])
 
 
 def quick_studies() -> tuple[Study, ...]:
