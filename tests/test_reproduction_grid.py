@@ -18,7 +18,7 @@ TINY = {"n_latents": 4, "hidden": (8,)}
 WANTED = tuple(
     replace(one, model=TINY, training={"epochs": 2})
     for one in quick_studies()
-    if one.place in (("digits", "vsc-no-warm-up", 0), ("digits", "paper", 0), ("digits", "published-ours", 0))
+    if one.place in (("digits", "vsc-no-warm-up", 0), ("digits", "default", 0), ("digits", "published-ours", 0))
 )
 
 
@@ -58,7 +58,7 @@ def test_runs_leave_records_and_figures_and_no_folder(tmp_path, trained, capsys)
     figures = {name for one in done.records.values() for name in one.figures.values()}
     assert figures == {path.name for path in (tmp_path / "figures").iterdir()}
     assert figures
-    main = done.records[Place("digits", "paper", 0)]
+    main = done.records[Place("digits", "default", 0)]
     assert main.findings.keys() >= {
         "activation", "combinations", "global", "ties", "own", "categories", "control", "thresholds", "one_pattern",
     }  # fmt: skip

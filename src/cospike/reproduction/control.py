@@ -97,7 +97,7 @@ def controllability(
 
 
 def _requests(
-    bench: _Bench, name: str, latent: int, first: Int[np.ndarray, " row"], second: Int[np.ndarray, " row"]
+    bench: _Bench, name: str, latent: int, first: Int[np.ndarray, " row"], second: Int[np.ndarray, " other"]
 ) -> dict[str, Any]:
     """The error of requests, and what else they change."""
     on = bench.values[:, latent] != 0

@@ -28,11 +28,12 @@ _OVER_PRICE = {"within": "jaccard_within", "between": "jaccard_between", "gap": 
 
 
 class Shown(NamedTuple):
-    """A figure of a page: its file, what it shows, and which run made it."""
+    """A figure of a page: its file, what it shows, and which run made it, with the fingerprint of its config."""
 
     file: str
     title: str
     run: str
+    config: str
 
 
 def gather(out: Path, rows: Path | None = None) -> Results:
@@ -140,7 +141,7 @@ def shared_names(results: Results, data: str) -> Iterator[str]:
 def _shown(record: Record) -> dict[str, Shown]:
     """The figures of a run by what they show."""
     run = f"{record.model} on {record.data}, seed {record.seed}"
-    return {name: Shown(file, f"{name}: {run}", run) for name, file in record.figures.items()}
+    return {name: Shown(file, f"{name}: {run}", run, record.fingerprint) for name, file in record.figures.items()}
 
 
 def _excess_gain(results: Results, data: str, model: str, other: str) -> Any:

@@ -137,6 +137,22 @@ PUBLISHED = (
 """The runs at the settings of VSC's figures, and one of ours with as many latents, as sparse."""
 
 
+_ONE_CHANGED = tuple(
+    replace(
+        PUBLISHED[0],
+        place=Place("mnist", f"published-vsc-0.01-{name}", 0),
+        about=f"{PUBLISHED[0].about}; {about}",
+        objective={key: value for key, value in PUBLISHED[0].objective.items() if key != changed},
+        published={},
+    )
+    for name, about, changed in (
+        ("warm-up", "but with cospike's warm-up", "warm_up"),
+        ("exact", "but with exact spikes, second-order gradients", "spikes"),
+    )
+)
+"""The first of them with one setting changed, for what its distance from the published figure is due to."""
+
+
 def _honest(data: str) -> Iterator[Study]:
     """What goes wrong, on purpose."""
     vsc, ours = MODELS["vsc"], paper(_price(data))
@@ -174,7 +190,7 @@ def studies() -> tuple[Study, ...]:
     last = [one for one in seeded if one.place.seed and one.place.model == "vae"]
     honest, changed = ([one for data in DATA for one in make(data)] for make in (_honest, _sensitivity))
     n = len(changed) // 2
-    early = [*first, *PUBLISHED[:2], *honest[:2], dense[0], *others, PUBLISHED[2], *dense[1:]]
+    early = [*first, *PUBLISHED[:2], *honest[:2], dense[0], *others, PUBLISHED[2], *_ONE_CHANGED, *dense[1:]]
     return (*early, *changed[:n], *PUBLISHED[3:], *honest[2:], *last, *distance, *changed[n:])
 
 

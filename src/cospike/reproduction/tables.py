@@ -183,7 +183,9 @@ def cost(results: Results, data: str) -> tuple[list[str], Rows]:
             shown(results.interval(data, model, measure), percent=percent, digits=digits)
             for measure, percent, digits in columns.values()
         ]
-        rows.append([model, str(len(results.values(data, model, "neg_elbo"))), *cells])
+        recipe = recipe_of(data, model)
+        name = f"**{recipe.name}**" if recipe and model in MAIN else recipe.name if recipe else model
+        rows.append([name, str(len(results.values(data, model, "neg_elbo"))), *cells])
     return ["model", "seeds", *columns], rows
 
 
@@ -278,7 +280,7 @@ def runs(results: Results) -> tuple[list[str], Rows]:
         [one.data, one.model, str(one.seed), one.about, f"`{one.fingerprint}`"]
         for one in sorted(results.records.values(), key=lambda one: (one.data != "mnist", one.data, *one.place[1:]))
     ]
-    return ["data", "run", "seed", "what", "fingerprint"], rows
+    return ["data", "run", "seed", "what", "config"], rows
 
 
 def _attributes(results: Results, data: str) -> list[str]:
@@ -290,6 +292,6 @@ def _of(found: Mapping[int, Any], measure: Any) -> Any:
     return mean_interval([float(measure(one)) for one in found.values()]) if found else None
 
 
-def _mean(values: Sequence[float], digits: int = 2) -> str:
+def _mean(values: Sequence[float | None], digits: int = 2) -> str:
     known = [float(value) for value in values if value is not None and not isnan(value)]
     return number(float(np.mean(known)), digits) if known else "\N{EN DASH}"
