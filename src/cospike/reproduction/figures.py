@@ -34,7 +34,7 @@ def divergence_figure(edges: Float[np.ndarray, " edge"], shares: Mapping[str, Ma
         for (kind, found), color, line in zip(kinds.items(), (VERMILLION, BLUE), _LINES, strict=False):
             axes.plot(np.maximum(edges[1:], edges[1]), np.cumsum(found), color=color, ls=line, lw=1.6, label=kind)
         axes.set(xscale="log", xlim=(edges[1], edges[-1]), ylim=(0, 1.02), title=model)
-        axes.title.set_size(11)
+        axes.title.set_fontsize(11)
         axes.set_xlabel("divergence, nats")
         axes.minorticks_off()
         _open(axes)

@@ -1,9 +1,10 @@
 """The page of a reproduction, from its records and the benchmark's rows alone: the same results give the same bytes."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jinja2
 import numpy as np
@@ -16,7 +17,7 @@ from cospike.benchmark.frontier import Mark, frontier_figure
 from cospike.benchmark.recipes import FAMILIES, MODELS
 from cospike.reproduction import tables
 from cospike.reproduction.activation import BINS
-from cospike.reproduction.claims import Claim, judge_claims
+from cospike.reproduction.claims import Claim, Verdict, judge_claims
 from cospike.reproduction.figures import divergence_figure, line_figure
 from cospike.reproduction.gathered import MAIN, Results, shown
 from cospike.reproduction.panels import as_file
@@ -83,6 +84,7 @@ def format_page(results: Results, *, figures: str) -> str:
         "n_asked": len(studies()),
         "same": _same_runs(results),
         "claim_rows": _claim_rows,
+        "counts": _counts,
         "rules": _rules,
         "shown": shown,
     }
@@ -119,6 +121,12 @@ def _section(results: Results, data: str) -> dict[str, Any]:
 
 def _claim_rows(claims: Sequence[Claim]) -> list[list[str]]:
     return [[one.text, one.source, one.data, f"**{one.verdict}**", one.number, one.default] for one in claims]
+
+
+def _counts(claims: Sequence[Claim]) -> str:
+    """How many of the paper's claims came out how, in words."""
+    verdicts = Counter(one.verdict for one in claims if one.source in ("P", "S"))
+    return ", ".join(f"{verdicts[one]} {one}" for one in get_args(Verdict) if verdicts[one])
 
 
 def _rules(claims: Sequence[Claim]) -> list[str]:
