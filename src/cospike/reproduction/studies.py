@@ -196,10 +196,10 @@ def studies() -> tuple[Study, ...]:
 
 def quick_studies() -> tuple[Study, ...]:
     """The same parts on digits, with tiny settings: every section has something to show, but nothing settles."""
-    model, training = {"n_latents": 16, "hidden": (64,)}, {"epochs": 80, "learning_rate": 5e-3}
+    model, training = {"n_latents": 16, "hidden": (64,)}, {"epochs": 60, "learning_rate": 5e-3}
     of_models = [study for seed in (0, 1) for study in _of_models("digits", seed) if not seed or study.part == "main"]
     published = [replace(one, place=one.place._replace(data="digits"), published={}) for one in PUBLISHED[:3]]
-    changed = [one for one in _sensitivity("digits") if one.place.model in ("paper-alpha-0.2", "paper-latents-200")]
+    changed = [one for one in _sensitivity("digits") if one.place.model == "paper-latents-200"]
     all_parts = of_models + published + list(_honest("digits"))[:2] + changed
     return tuple(
         replace(
