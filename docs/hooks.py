@@ -18,9 +18,10 @@ _DOCTEST = re.compile(r"^>>> .*(?:\n(?!\s*$).*)*", re.MULTILINE)
 
 
 def on_files(files: Any, *, config: Any) -> Any:
-    """Add the figures of the benchmark."""
-    for path in sorted((ROOT / "benchmarks" / "results").glob("*.svg")):
-        files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
+    """Add the figures of the benchmark and of the reproduction."""
+    for folder in ("results", "reproduction/figures"):
+        for path in sorted((ROOT / "benchmarks" / folder).glob("*.svg")):
+            files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
     return files
 
 

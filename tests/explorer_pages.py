@@ -12,7 +12,7 @@ import cospike as cs
 from cospike import metrics
 from cospike.html_explorer import TEMPLATE
 from cospike.sources import DatasetNotFoundError, load_published
-from driving_pages import Told, opened
+from driving_pages import Told, eventually, opened
 
 RUNS = ("mnist", "fashion-mnist", "wine")
 ARGUMENTS = (
@@ -106,13 +106,18 @@ def one_page(browser, told):
         yield page, complaints
 
 
+def go_to(page, address, tab):
+    """Once more if need be: an address that the page is about to change is none to go to."""
+    page.evaluate("address => { location.hash = address; }", address)
+    assert page.get_by_role("tab", selected=True).inner_text() == tab
+
+
 @pytest.fixture
 def page(one_page):
     """The page of the run as it opens: panels forget what they held once another is looked at."""
     page, complaints = one_page
-    for address, tab in (("tab=measures", "measures"), ("", "samples")):
-        page.evaluate("address => { location.hash = address; }", address)
-        page.locator(f"[role=tab][aria-selected=true]:text-matches('{tab}', 'i')").wait_for()
+    for address, tab in (("tab=measures", "Measures"), ("", "Samples")):
+        eventually(lambda address=address, tab=tab: go_to(page, address, tab))
     page.get_by_role("checkbox", name=re.compile("latents in use")).uncheck()
     page.mouse.move(0, 0)
     yield page

@@ -12,7 +12,7 @@ import pytest
 from cospike.entry import app, main
 
 COMMANDS = ["train", "compare", "benchmark", "data", "data fetch", "report", "explore", "measure", "export", "encode",
-            "generate", "push", "sweep"]  # fmt: skip
+            "generate", "push", "reproduce", "sweep"]  # fmt: skip
 
 
 def help_of(command, capsys):
@@ -60,12 +60,17 @@ def test_every_command_prints_json(trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("cospike.hub.push_to_hub", lambda run, repo, **settings: f"hf://{repo}")
     monkeypatch.setattr("cospike.sources.fetch_dataset", lambda name, say: tmp_path / name)
     monkeypatch.setattr("cospike.html_explorer.explore", lambda run, out: run / "config.json")
+    from cospike.reproduction.studies import quick_studies
+
+    one = [study for study in quick_studies() if study.place.model == "vsc-no-warm-up"]
+    monkeypatch.setattr("cospike.reproduction.studies.quick_studies", lambda: one)
     run = shutil.copytree(trained.run, tmp_path / "run")
     quick = "--epochs 1 --n-latents 4 --hidden 8 --accelerator cpu"
     lines = {
         f"train digits --out {tmp_path}/one {quick}": {"report", "runs", "measures"},
         f"compare digits --out {tmp_path}/two --objectives vae vsc {quick}": {"report", "runs", "measures"},
         f"benchmark digits --quick --models vae --seeds 1 --out {tmp_path}/b": {"page", "runs", "failed"},
+        f"reproduce --quick --out {tmp_path}/r": {"page", "runs", "failed", "claims"},
         f"sweep digits --trials 1 --out {tmp_path}/s {quick}": {
             "objectives",
             "asked",

@@ -175,7 +175,7 @@ def test_pair_means_and_their_errors_are_those_of_all_pairs(seed):
 def test_drawn_pairs_are_of_distinct_samples_and_uniform(classes, monkeypatch):
     monkeypatch.setattr(metrics, "N_PAIRS", N_PAIRS)
     labels = np.append(classes, np.random.default_rng(0).permutation(4000) % classes)  # the first is alone in its class
-    pairs = metrics._draw_pairs(labels, seed=0)
+    pairs = metrics.draw_pairs(labels, seed=0)
     (a, b), (c, d) = pairs["within"], pairs["between"]
     assert len(a) == len(c) == 200_000
     assert (a != b).all()

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TextIO
 
 from cyclopts import CycloptsError, Group, Parameter, UnusedCliTokensError
 
-from cospike import cli_data, cli_runs, cli_sweeps  # noqa: F401  # their commands join the app
+from cospike import cli_data, cli_reproduction, cli_runs, cli_sweeps  # noqa: F401  # their commands join the app
 from cospike._errors import InputError, LostProcessError, TrainingWarning
 from cospike.cli import app, note
 from cospike.option_files import format_options, use_options

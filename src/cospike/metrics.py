@@ -181,11 +181,10 @@ def _describe(name: str, estimate: _Estimate, threshold: float) -> Measurement:
     return Measurement(float(value), unit, direction, how, stderr)
 
 
-def _draw_pairs(labels: Labels, seed: int) -> dict[str, Int[np.ndarray, "2 pair"]]:
+def draw_pairs(labels: Labels, seed: int) -> dict[str, Int[np.ndarray, "2 pair"]]:
     """Seeded pairs of distinct samples, ``within`` a class and ``between`` two, where there are any.
 
-    The first is uniform among the samples that have a partner, the second among its partners: of places in the
-    order of classes, the block of its class without its own, or all without that block.
+    The first is uniform among samples with a partner, the second among its partners: blocks in the order of classes.
     """
     order = np.argsort(labels, kind="stable")
     _, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
@@ -219,12 +218,13 @@ def _entropy(p: Float[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
     return np.asarray(entr(p) + entr(1 - p))  # of Bernoullis, in nats; 0 at 0 and 1
 
 
-def _js(p: Float[np.ndarray, "*axes"], q: Float[np.ndarray, "*axes"]) -> np.ndarray:
+def js_pairs(p: Float[np.ndarray, "*axes"], q: Float[np.ndarray, "*axes"]) -> np.ndarray:
+    """Jensen-Shannon divergences of rows of Bernoullis, mean over latents, in nats."""
     return np.asarray((_entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2).mean(axis=-1))
 
 
 def _agreement(codes: Codes, threshold: float, seed: int) -> dict[str, _Estimate]:
-    pairs = _draw_pairs(codes.labels, seed)
+    pairs = draw_pairs(codes.labels, seed)
     specific = ~np.isin(latent_kinds(codes, threshold), GLOBAL_KINDS)
     estimates: dict[str, _Estimate] = {}
     for drawn, spikes in ("", codes.active(threshold)), ("_exact", codes.sample_active(seed)):
@@ -235,7 +235,7 @@ def _agreement(codes: Codes, threshold: float, seed: int) -> dict[str, _Estimate
                 (within, error), (between, other_error) = means["within"], means["between"]
                 estimates[f"consistency_gap{which}{drawn}"] = within - between, np.hypot(error, other_error)
     if "within" in pairs:
-        estimates["pairwise_jsd_within"] = _pair_mean(_js, codes.active_probs.astype(float), pairs["within"])
+        estimates["pairwise_jsd_within"] = _pair_mean(js_pairs, codes.active_probs.astype(float), pairs["within"])
     return estimates
 
 

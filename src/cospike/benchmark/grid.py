@@ -5,7 +5,6 @@ workers write run folders, from which an interrupted run goes on.
 """
 
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,15 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-from rich.console import Console, Group
-from rich.live import Live
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cospike._errors import InputError
 from cospike._reading import refuse_links
-from cospike._text import one_line
 from cospike.benchmark.files import (
     Cell,
     Grid,
@@ -34,8 +27,9 @@ from cospike.benchmark.files import (
     write_grid,
     write_rows,
 )
+from cospike.benchmark.parallel import RunsDisplay, in_parallel
 from cospike.benchmark.recipes import CLASSIFIER, MODELS
-from cospike.benchmark.run import Job, Outcome, configure, do, fingerprint
+from cospike.benchmark.run import Job, configure, do, fingerprint
 from cospike.data import Dataset, load_dataset
 
 
@@ -100,9 +94,9 @@ def run_benchmark(grid: Grid, out: Path, *, jobs: int | None = None, keep_runs: 
         todo = [job for job in wanted if job.cell not in rows or rows[job.cell].fingerprint != prints[job.cell]]
         write_grid(out, grid)
         failures = []
-        with _Display(len(wanted), len(wanted) - len(todo)) as display:
-            for outcome in _outcomes(todo, jobs, display):
-                display.end(outcome)
+        with RunsDisplay(len(wanted), len(wanted) - len(todo)) as display:
+            for outcome in in_parallel(do, todo, jobs, display, name=lambda job: str(job.cell)):
+                display.end(str(outcome.cell), outcome.error)
                 if outcome.row is None:
                     failures.append(f"{outcome.cell}: {outcome.error}")
                     continue
@@ -141,24 +135,6 @@ def _jobs(grid: Grid, datasets: dict[str, Dataset], out: Path, *, threads: int) 
         yield Job(cell, sources[cell.data], config | seeded, _run_folder(out, cell), threads)
 
 
-def _outcomes(todo: Sequence[Job], jobs: int, display: "_Display") -> Iterator[Outcome]:
-    """Outcomes as they come; the rest of the grid goes on without a run that failed, but not without a worker."""
-    if not todo:
-        return
-    parallel = joblib.Parallel(
-        n_jobs=min(jobs, len(todo)), return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1
-    )
-    try:
-        yield from parallel(joblib.delayed(do)(job) for job in display.watch(todo))
-    except KeyboardInterrupt:  # that of a worker tells how to go on with one run
-        raise KeyboardInterrupt("What is finished is kept, and the same command goes on from there.") from None
-    except TerminatedWorkerError as error:
-        raise InputError(
-            "A process of the benchmark was killed, most likely for want of memory. What is finished is kept: "
-            "run the same command with fewer --jobs."
-        ) from error
-
-
 def _run_folder(out: Path, cell: Cell) -> Path:
     return out / "runs" / cell.data / f"{cell.model}-{cell.seed}"
 
@@ -169,53 +145,3 @@ def _remove_run(out: Path, cell: Cell) -> None:
     shutil.rmtree(run, ignore_errors=True)
     with suppress(OSError):  # not empty, or never there
         run.parent.rmdir()
-
-
-class _Display:
-    """Runs done, running and left: a bar where a terminal shows it, else a line a run; on standard error."""
-
-    def __init__(self, total: int, done: int) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._total, self._done = total, done
-        self._running: dict[Cell, float] = {}
-        # The estimate is over the whole benchmark: runs differ, and a recent one says little of the next.
-        columns = (TextColumn("runs"), MofNCompleteColumn(), BarColumn(None), TimeRemainingColumn(), TextColumn("left"))
-        self._bar = Progress(*columns, console=self._console, speed_estimate_period=1e9)
-        self._task = self._bar.add_task("", total=total - done)
-        self._live = Live(self._bar, console=self._console, refresh_per_second=2) if self._console.is_terminal else None
-
-    def __enter__(self) -> "_Display":
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._live:
-            self._live.update(self._bar)
-            self._live.stop()
-
-    def watch(self, todo: Iterable[Job]) -> Iterator[Job]:
-        """The jobs, each known to run from when it is asked for."""
-        for job in todo:
-            self._running[job.cell] = time.monotonic()
-            self._show()
-            yield job
-
-    def end(self, outcome: Outcome) -> None:
-        """One run more is done, or has failed."""
-        seconds = time.monotonic() - self._running.pop(outcome.cell, time.monotonic())
-        self._done += 1
-        self._bar.advance(self._task)
-        if outcome.row is None:
-            self._console.print(
-                f"cospike: {escape(str(outcome.cell))} failed: {escape(one_line(outcome.error))}", soft_wrap=True
-            )
-        elif not self._live:
-            place = f"{self._done} of {self._total}"
-            self._console.print(f"cospike: {outcome.cell}, {seconds:.0f} s ({place})", soft_wrap=True, markup=False)
-        self._show()
-
-    def _show(self) -> None:
-        if self._live:
-            running = "".join(f"\n  {escape(str(cell))}" for cell in self._running)
-            self._live.update(Group(self._bar, f"[dim]{len(self._running)} running:{running}[/dim]"))

@@ -140,7 +140,7 @@ def write_benchmark(
     for section in sections:
         for kind, svg in section.frontiers.items():
             if svg:
-                write_atomic(out / f"frontier-{kind}-{section.data}.svg", _card(svg))
+                write_atomic(out / f"frontier-{kind}-{section.data}.svg", card(svg))
     return sections
 
 
@@ -256,7 +256,7 @@ def _ends(interval: Interval) -> tuple[float, float, float]:
     return interval.mean, *interval.shown
 
 
-def _card(svg: str) -> str:
+def card(svg: str) -> str:
     """A figure as a file of its own, on white, with fonts and ink that the page would give it."""
     width, height = re.findall(r'(?:width|height)="(\d+)"', svg)[:2]
     style = 'color="#1c2128" fill="#1c2128" font-family="system-ui, sans-serif"'
