@@ -94,11 +94,13 @@ def number(value: float | None, digits: int = 2) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def bracketed(ends: Sequence[float], digits: int = 2) -> str:
-    """An estimate with its interval.
+def bracketed(ends: Sequence[float | None] | None, digits: int = 2) -> str:
+    """An estimate with its interval; a dash where it is not known.
 
-    >>> bracketed([0.5, 0.4, 0.6])
-    '0.50 [0.40, 0.60]'
+    >>> bracketed([0.5, 0.4, 0.6]), bracketed([None, None, None])
+    ('0.50 [0.40, 0.60]', '–')
     """
-    value, low, high = ends
+    value, low, high = ends or (None, None, None)
+    if value is None:
+        return "\N{EN DASH}"
     return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"

@@ -102,7 +102,7 @@ def own(record: Record | None) -> tuple[list[str], Rows]:
         changes = sorted(best["changes"].items(), key=lambda one: -abs(one[1][0]))[:2]
         said = "; ".join(f"{attribute.replace('_', ' ')} {bracketed(change, 1)}" for attribute, change in changes)
         others = [other for other in best["classes"] if other != name]
-        targeted, control = (bracketed(best[part]) if best[part] else "\N{EN DASH}" for part in ("targeted", "control"))
+        targeted, control = (bracketed(best[part]) for part in ("targeted", "control"))
         serves = "alone" if not others else ", ".join(others)
         rows.append(
             [
