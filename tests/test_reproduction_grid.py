@@ -7,11 +7,12 @@ import pytest
 from filelock import FileLock
 
 from cospike._errors import InputError
+from cospike.benchmark.files import Cell
 from cospike.reproduction import grid as module
 from cospike.reproduction.grid import reproduce
 from cospike.reproduction.record import read_records, record_path
 from cospike.reproduction.run import configure_study, do
-from cospike.reproduction.studies import DATA, PUBLISHED, SEEDS, Place, quick_studies, studies
+from cospike.reproduction.studies import DATA, PUBLISHED, SEEDS, quick_studies, studies
 from cospike.trainer import Trainer
 
 TINY = {"n_latents": 4, "hidden": (8,)}
@@ -58,11 +59,11 @@ def test_runs_leave_records_and_figures_and_no_folder(tmp_path, trained, capsys)
     figures = {name for one in done.records.values() for name in one.figures.values()}
     assert figures == {path.name for path in (tmp_path / "figures").iterdir()}
     assert figures
-    main = done.records[Place("digits", "default", 0)]
+    main = done.records[Cell("digits", "default", 0)]
     assert main.findings.keys() >= {
         "activation", "combinations", "global", "ties", "own", "categories", "control", "thresholds", "one_pattern",
     }  # fmt: skip
-    assert done.records[Place("digits", "published-ours", 0)].findings["published"]["exact"] > 0
+    assert done.records[Cell("digits", "published-ours", 0)].findings["published"]["exact"] > 0
     trained.clear()
     again = reproduce(WANTED, tmp_path, jobs=1)
     assert trained == []

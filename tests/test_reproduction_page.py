@@ -109,6 +109,6 @@ def test_the_quick_reproduction_fills_every_section(tmp_path, capsys, monkeypatc
     }  # fmt: skip
     assert all((tmp_path / "figures" / name).is_file() for name in shown)
     before = (tmp_path / "index.md").read_bytes()
-    monkeypatch.setattr("cospike.reproduction.run.fit", None)  # nothing is trained again
+    monkeypatch.setattr("cospike.benchmark.run.fit", None)  # nothing is trained again
     assert run("reproduce", "--quick", "--out", tmp_path, "--jobs", "1") == 0
     assert (tmp_path / "index.md").read_bytes() == before

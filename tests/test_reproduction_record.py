@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from cospike._errors import InputError
+from cospike.benchmark.files import Cell
 from cospike.reproduction.record import Record, read_record, read_records, record_path, write_record
-from cospike.reproduction.studies import Place
 
 RECORD = Record(
     "digits", "vsc-no-warm-up", 2, "honest", "without", "0123", {"cospike": "1"},
@@ -20,7 +20,7 @@ RECORD = Record(
 def test_a_record_comes_back_with_six_digits_and_without_what_is_not_known(tmp_path):
     write_record(tmp_path, RECORD)
     found = read_records(tmp_path)
-    assert list(found) == [Place("digits", "vsc-no-warm-up", 2)]
+    assert list(found) == [Cell("digits", "vsc-no-warm-up", 2)]
     (record,) = found.values()
     assert record.values == {"neg_elbo": 1.23457}
     assert record.findings == {"one_pattern": {"n_patterns": 3, "ends": [0.5, None, None]}, "empty": {}}

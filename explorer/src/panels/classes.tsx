@@ -1,6 +1,7 @@
 // Two classes: what they share, what each has of its own, and how one turns into the other.
 
 import { useComputed } from "@preact/signals";
+import { ClassOptions } from "../class_options";
 import { typicalCode, uses } from "../codes";
 import { className, percent, plural } from "../format";
 import { Change } from "../picture";
@@ -30,11 +31,7 @@ export function ClassesPanel() {
           <label key={side}>
             {side ? "with" : "Compare"}{" "}
             <select value={store.pair.value[side]} onChange={(e) => choose(store, side, Number(e.currentTarget.value))}>
-              {run.order.map((label) => (
-                <option key={label} value={label}>
-                  {className(run, label)}
-                </option>
-              ))}
+              <ClassOptions run={run} />
             </select>
           </label>
         ))}

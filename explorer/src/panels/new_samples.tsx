@@ -1,6 +1,7 @@
 // New samples of a class, drawn from its pattern, with some latents held.
 
 import { useComputed } from "@preact/signals";
+import { ClassOptions } from "../class_options";
 import { drawCode, edited } from "../codes";
 import { className, fixed } from "../format";
 import { useDecoded } from "../hooks";
@@ -34,11 +35,7 @@ export function NewSamplesPanel() {
         <label>
           New samples of{" "}
           <select value={store.drawn.value} onChange={(e) => (store.drawn.value = Number(e.currentTarget.value))}>
-            {run.order.map((label) => (
-              <option key={label} value={label}>
-                {className(run, label)}
-              </option>
-            ))}
+            <ClassOptions run={run} />
           </select>
         </label>
         <button type="button" onClick={() => (store.seed.value += 1)}>

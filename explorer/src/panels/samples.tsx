@@ -1,6 +1,7 @@
 // Held-out samples to pick from: of all classes or one, as they come or by how strongly they use a latent.
 
 import { useSignal, useSignalEffect } from "@preact/signals";
+import { ClassOptions } from "../class_options";
 import { ALL, NONE } from "../codes";
 import { className, fixed, plural } from "../format";
 import { Tile } from "../picture";
@@ -30,11 +31,7 @@ export function SamplesPanel() {
           Class{" "}
           <select value={store.shown.value} onChange={(e) => (store.shown.value = Number(e.currentTarget.value))}>
             <option value={ALL}>all</option>
-            {run.order.map((label) => (
-              <option key={label} value={label}>
-                {className(run, label)}
-              </option>
-            ))}
+            <ClassOptions run={run} />
             {run.samples.labels.includes(-1) && <option value={NONE}>no class</option>}
           </select>
         </label>

@@ -11,8 +11,9 @@ process at a time.
 """
 
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from inspect import signature
 from pathlib import Path
@@ -147,6 +148,19 @@ def one_process(out: Path) -> Iterator[None]:
     with one_writer(out / "runs"):
         remove_temporaries(out, _WRITTEN)
         yield
+
+
+def run_folder(out: Path, cell: Cell) -> Path:
+    """Where a run lies until it is finished."""
+    return out / "runs" / cell.data / f"{cell.model}-{cell.seed}"
+
+
+def remove_run(out: Path, cell: Cell) -> None:
+    """The folder of a run of which all that is kept is kept elsewhere."""
+    run = run_folder(out, cell)
+    shutil.rmtree(run, ignore_errors=True)
+    with suppress(OSError):  # not empty, or never there
+        run.parent.rmdir()
 
 
 def read_grid(out: Path) -> Grid | None:

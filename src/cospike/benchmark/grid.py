@@ -4,9 +4,7 @@ The work goes through joblib, so its back ends apply (`joblib.parallel_config`).
 workers write run folders, from which an interrupted run goes on.
 """
 
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,14 @@ import joblib
 from cospike._errors import InputError
 from cospike._reading import refuse_links
 from cospike.benchmark.files import (
-    Cell,
     Grid,
     Row,
     one_process,
     read_definitions,
     read_grid,
     read_rows,
+    remove_run,
+    run_folder,
     write_definitions,
     write_grid,
     write_rows,
@@ -107,7 +106,7 @@ def run_benchmark(grid: Grid, out: Path, *, jobs: int | None = None, keep_runs: 
                 definitions = outcome.definitions | definitions if ceiling else definitions | outcome.definitions
                 write_definitions(out, definitions)
                 if not keep_runs:
-                    _remove_run(out, outcome.cell)
+                    remove_run(out, outcome.cell)
     fresh = [rows[cell] for cell, wants in prints.items() if cell in rows and rows[cell].fingerprint == wants]
     return Benchmark(len(wanted), tuple(fresh), definitions, tuple(failures))
 
@@ -132,16 +131,4 @@ def _jobs(grid: Grid, datasets: dict[str, Dataset], out: Path, *, threads: int) 
     for cell in grid.cells(sources):
         config = first[cell.data, cell.model]
         seeded = {part: {**config[part], "seed": cell.seed} for part in ("model", "training")}
-        yield Job(cell, sources[cell.data], config | seeded, _run_folder(out, cell), threads)
-
-
-def _run_folder(out: Path, cell: Cell) -> Path:
-    return out / "runs" / cell.data / f"{cell.model}-{cell.seed}"
-
-
-def _remove_run(out: Path, cell: Cell) -> None:
-    """The folder of a run that has its row."""
-    run = _run_folder(out, cell)
-    shutil.rmtree(run, ignore_errors=True)
-    with suppress(OSError):  # not empty, or never there
-        run.parent.rmdir()
+        yield Job(cell, sources[cell.data], config | seeded, run_folder(out, cell), threads)

@@ -115,14 +115,12 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 def do(job: Job) -> Outcome:
     """Train, or go on training, and measure; a failure is one line, so that the other runs go on."""
     try:
-        with _threads(job.threads), warnings.catch_warnings():
+        with threads(job.threads), warnings.catch_warnings():
             warnings.simplefilter("ignore", TrainingWarning)  # a table of many runs shows which of them collapsed
-            data = _load(job.source)
+            data = load_kept(job.source)
             values = _classify(job, data) if job.config["objective"]["name"] == CLASSIFIER else _fit(job, data)
     except Exception as error:  # torch, disk, memory: one run of hours of others, which its failure must not end
-        reason = " ".join(str(error).split()) or "no reason given"
-        kind = "" if isinstance(error, InputError | FloatingPointError) else f"{type(error).__name__}: "
-        return Outcome(job.cell, error=f"{kind}{reason}")
+        return Outcome(job.cell, error=reason(error))
     row = Row(
         *job.cell,
         fingerprint=fingerprint(job.config),
@@ -143,23 +141,35 @@ def _classify(job: Job, data: Dataset) -> dict[str, Measurement]:
     return ceiling | _seconds(time.perf_counter() - begun)
 
 
-def _fit(job: Job, data: Dataset) -> dict[str, Measurement]:
-    if not _can_resume(job):
-        shutil.rmtree(job.run, ignore_errors=True)
-    model = SparseVAE(**job.config["model"])
+def reason(error: Exception) -> str:
+    """What went wrong, in one line."""
+    said = " ".join(str(error).split()) or "no reason given"
+    return said if isinstance(error, InputError | FloatingPointError) else f"{type(error).__name__}: {said}"
+
+
+def train(config: Mapping[str, Any], data: Dataset, run: Path) -> tuple[SparseVAE, list[dict[str, float]]]:
+    """Train the run of a configuration, or go on with what its folder has of it: the model, and its history."""
+    if not holds(run, config):
+        shutil.rmtree(run, ignore_errors=True)
+    model = SparseVAE(**config["model"])
     history = fit(
         model,
         data,
-        objective=Objective.from_dict(job.config["objective"]),
-        **job.config["training"],
+        objective=Objective.from_dict(config["objective"]),
+        **config["training"],
         precision="32-true",  # rows of every machine stand in one table
-        out=job.run,
+        out=run,
         resume=True,
         progress=False,
     )
-    test, train = runs.read_codes(job.run)
+    return model, history
+
+
+def _fit(job: Job, data: Dataset) -> dict[str, Measurement]:
+    model, history = train(job.config, data, job.run)
+    test, of_training = runs.read_codes(job.run)
     return {
-        **measure(test, train=train),
+        **measure(test, train=of_training),
         **bounds(model, test),
         **_importance(model, data.test, test),
         **_seconds(sum(row["seconds"] for row in history)),
@@ -178,24 +188,25 @@ def _seconds(seconds: float) -> dict[str, Measurement]:
     return {"seconds": Measurement(seconds, "seconds", "lower", "training, all epochs, beside the other runs")}
 
 
-def _can_resume(job: Job) -> bool:
-    """Whether the folder holds this very run, begun by the same versions: no other goes on to the same bits."""
+def holds(run: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a folder holds this very run, begun by the same versions: no other goes on to the same bits."""
     try:
-        stored = runs.read_config(job.run)
+        stored = runs.read_config(run)
         same_versions = (stored["cospike"], stored["torch"]) == (__version__, torch.__version__)
-        return same_versions and fingerprint(stored) == fingerprint(job.config)
+        return same_versions and fingerprint(stored) == fingerprint(config)
     except (InputError, KeyError, AttributeError):
         return False
 
 
 @lru_cache(maxsize=1)
-def _load(source: str) -> Dataset:
+def load_kept(source: str) -> Dataset:
     """A worker keeps the data of its last run: the next is mostly on the same."""
     return load_dataset(source)
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
+def threads(n: int) -> Iterator[None]:
+    """As many threads of torch as there are cores for one of several runs, and as before at the end."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

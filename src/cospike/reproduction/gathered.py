@@ -9,7 +9,7 @@ from typing import Any
 from cospike.benchmark.aggregate import Interval, mean_interval
 from cospike.benchmark.files import Cell, Row
 from cospike.reproduction.record import Record
-from cospike.reproduction.studies import Place, recipe_of
+from cospike.reproduction.studies import recipe_of
 
 MAIN = ("default", "paper", "vsc", "vae")
 """The models that all numbers are of, as tables name them."""
@@ -24,7 +24,7 @@ class Results:
         rows: of a benchmark: of its measures they know more seeds.
     """
 
-    records: Mapping[Place, Record]
+    records: Mapping[Cell, Record]
     rows: Mapping[Cell, Row] = field(default_factory=dict)
 
     @cached_property

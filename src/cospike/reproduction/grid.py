@@ -1,8 +1,6 @@
 """All runs of a reproduction: each finished one is a record, and what has a record is not trained again."""
 
-import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +8,13 @@ import joblib
 
 from cospike._errors import InputError
 from cospike._reading import refuse_links
-from cospike.benchmark.files import one_process
+from cospike.benchmark.files import Cell, one_process, remove_run, run_folder
 from cospike.benchmark.parallel import RunsDisplay, in_parallel
 from cospike.benchmark.run import fingerprint
 from cospike.data import Dataset, load_dataset
 from cospike.reproduction.record import Record, read_records, write_record
 from cospike.reproduction.run import Job, configure_study, do
-from cospike.reproduction.studies import Place, Study
+from cospike.reproduction.studies import Study
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Reproduction:
     """
 
     n_runs: int
-    records: dict[Place, Record]
+    records: dict[Cell, Record]
     failures: tuple[str, ...] = ()
 
 
@@ -65,7 +63,7 @@ def reproduce(studies: Sequence[Study], out: Path, *, jobs: int | None = None) -
                     continue
                 write_record(out, outcome.record)
                 known[outcome.place] = outcome.record
-                _remove_run(out, outcome.place)
+                remove_run(out, outcome.place)
     fresh = [job.study.place for job in wanted if _is_done(job, known, out)]
     return Reproduction(len(wanted), {place: known[place] for place in fresh}, tuple(failures))
 
@@ -78,24 +76,12 @@ def kept(studies: Iterable[Study], out: Path) -> Reproduction:
 
 def _job(study: Study, datasets: dict[str, Dataset], out: Path, threads: int) -> Job:
     config = configure_study(study, datasets[study.place.data])
-    return Job(study, config, _run_folder(out, study.place), out / "figures", threads)
+    return Job(study, config, run_folder(out, study.place), out / "figures", threads)
 
 
-def _is_done(job: Job, known: dict[Place, Record], out: Path) -> bool:
+def _is_done(job: Job, known: dict[Cell, Record], out: Path) -> bool:
     """Whether its record is of these settings, and its figures are there."""
     record = known.get(job.study.place)
     if record is None or record.fingerprint != fingerprint(job.config):
         return False
     return all((out / "figures" / name).is_file() for name in record.figures.values())
-
-
-def _run_folder(out: Path, place: Place) -> Path:
-    return out / "runs" / place.data / f"{place.model}-{place.seed}"
-
-
-def _remove_run(out: Path, place: Place) -> None:
-    """The folder of a run that has its record."""
-    run = _run_folder(out, place)
-    shutil.rmtree(run, ignore_errors=True)
-    with suppress(OSError):  # not empty, or never there
-        run.parent.rmdir()

@@ -12,7 +12,7 @@ import numpy as np
 from cospike import plots
 from cospike._files import write_atomic
 from cospike.benchmark.aggregate import mean_interval
-from cospike.benchmark.files import read_rows
+from cospike.benchmark.files import Cell, read_rows
 from cospike.benchmark.frontier import Mark, frontier_figure
 from cospike.benchmark.recipes import FAMILIES, MODELS
 from cospike.reproduction import tables
@@ -22,7 +22,7 @@ from cospike.reproduction.figures import divergence_figure, line_figure
 from cospike.reproduction.gathered import MAIN, Results, shown
 from cospike.reproduction.panels import as_file
 from cospike.reproduction.record import Record, read_records
-from cospike.reproduction.studies import PAPER_PRICE, SEEDS, TRIVIAL_PRICE, Place, recipe_of, studies
+from cospike.reproduction.studies import PAPER_PRICE, SEEDS, TRIVIAL_PRICE, recipe_of, studies
 
 _COST, _GAP = "neg_elbo", "consistency_gap_specific"
 _OVER_PRICE = {"within": "jaccard_within", "between": "jaccard_between", "gap": "consistency_gap"}
@@ -217,7 +217,7 @@ def _prices(results: Results, data: str) -> dict[float, Mapping[str, float]]:
             found[price] = {name: one.mean for name, one in values.items() if one is not None}
     own = recipe_of(data, "paper")
     for place, price in (("paper", float(own.objective["pairwise"]) if own else 0.0), ("trivial", TRIVIAL_PRICE)):
-        record = results.records.get(Place(data, place, 0))
+        record = results.records.get(Cell(data, place, 0))
         if record is not None and price not in found:
             found[price] = {name: record.values.get(measure, np.nan) for name, measure in _OVER_PRICE.items()}
     return dict(sorted(found.items()))

@@ -10,8 +10,8 @@ from typing import Any, get_args
 from cospike._errors import InputError
 from cospike._files import format_json, write_atomic
 from cospike._reading import parse_json, read_file
-from cospike.benchmark.files import rounded
-from cospike.reproduction.studies import Part, Place
+from cospike.benchmark.files import Cell, rounded
+from cospike.reproduction.studies import Part
 
 _NAME = re.compile(r"[\w.-]+-\d+\.json")
 
@@ -49,12 +49,12 @@ class Record:
     figures: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Cell:
         """What the run is called."""
-        return Place(self.data, self.model, self.seed)
+        return Cell(self.data, self.model, self.seed)
 
 
-def record_path(out: Path, place: Place) -> Path:
+def record_path(out: Path, place: Cell) -> Path:
     """Where the record of a run is kept."""
     return out / "records" / place.data / f"{place.model}-{place.seed}.json"
 
@@ -90,7 +90,7 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def read_records(out: Path) -> dict[Place, Record]:
+def read_records(out: Path) -> dict[Cell, Record]:
     """All that are kept, in the order of their names; none in a new folder."""
     return {record.place: record for record in map(read_record, _paths(out))}
 

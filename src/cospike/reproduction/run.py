@@ -1,12 +1,9 @@
 """One run of a reproduction, in whichever process: trained, or taken up again, and then recorded."""
 
 import json
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +11,22 @@ import numpy as np
 import torch
 
 from cospike import __version__, runs
-from cospike._errors import InputError, TrainingWarning
+from cospike._errors import TrainingWarning
 from cospike._files import write_atomic
-from cospike.benchmark.run import configure, fingerprint
-from cospike.data import Dataset, load_dataset
+from cospike.benchmark.files import Cell
+from cospike.benchmark.run import configure, fingerprint, holds, load_kept, reason, threads, train
+from cospike.data import Dataset
 from cospike.evaluation import Evaluation, evaluate
 from cospike.held_out import attribute_measure
 from cospike.importance import latent_worth, n_global_worth
 from cospike.kinds import GLOBAL_KINDS, OWN_KINDS, latent_kinds
 from cospike.likelihood import bounds
 from cospike.metrics import Measurement, measure
-from cospike.model import SparseVAE
-from cospike.objective import Objective
 from cospike.report_figures import RunView
 from cospike.reproduction import activation, categories, control, global_factors, honesty, own_factors, published
 from cospike.reproduction.panels import as_file, pattern_only, run_figures
 from cospike.reproduction.record import Record
-from cospike.reproduction.studies import Place, Study
-from cospike.train import fit
+from cospike.reproduction.studies import Study
 
 SHOWN = ("default", "paper", "vsc")
 """Models with figures: of seed 0."""
@@ -62,7 +57,7 @@ class Job:
 class Outcome:
     """What came of a job: a record, or what went wrong in one line."""
 
-    place: Place
+    place: Cell
     record: Record | None = None
     error: str = ""
 
@@ -77,14 +72,14 @@ def configure_study(study: Study, data: Dataset) -> dict[str, Any]:
 def do(job: Job) -> Outcome:
     """Train, or go on training, and record; a failure is one line, so that the other runs go on."""
     try:
-        with _threads(job.threads):
-            data = _load(job.study.place.data)
-            train(job.config, data, job.run)
+        with threads(job.threads), warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrainingWarning)  # a collapse is what some runs are to show
+            data = load_kept(job.study.place.data)
+            if not is_finished(job.config, job.run):
+                train(job.config, data, job.run)
             return Outcome(job.study.place, record(job, data))
     except Exception as error:  # torch, disk, memory: one run of hours of others, which its failure must not end
-        reason = " ".join(str(error).split()) or "no reason given"
-        kind = "" if isinstance(error, InputError | FloatingPointError) else f"{type(error).__name__}: "
-        return Outcome(job.study.place, error=f"{kind}{reason}")
+        return Outcome(job.study.place, error=reason(error))
 
 
 def record(job: Job, data: Dataset) -> Record:
@@ -164,52 +159,6 @@ def _record_other(job: Job, data: Dataset) -> _Kept:
     return metrics, findings, pattern_only(RunView.read(job.run)) if job.study.part == "honest" else iter(())
 
 
-@lru_cache(maxsize=1)
-def _load(source: str) -> Dataset:
-    """A worker keeps the data of its last run: the next is mostly on the same."""
-    return load_dataset(source)
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def train(config: Mapping[str, Any], data: Dataset, run: Path) -> None:
-    """Train, go on training, or leave a finished run as it is."""
-    if is_finished(config, run):
-        return
-    if not _is_of(config, run):
-        shutil.rmtree(run, ignore_errors=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TrainingWarning)  # a collapse is what some runs are to show
-        fit(
-            SparseVAE(**config["model"]),
-            data,
-            objective=Objective.from_dict(dict(config["objective"])),
-            **config["training"],
-            precision="32-true",  # as the benchmark's rows, beside which these numbers stand
-            out=run,
-            resume=True,
-            progress=False,
-        )
-
-
 def is_finished(config: Mapping[str, Any], run: Path) -> bool:
     """Whether the folder holds this very run, trained to its end: what it leaves last is there."""
-    return (run / "previews.npz").is_file() and _is_of(config, run)
-
-
-def _is_of(config: Mapping[str, Any], run: Path) -> bool:
-    """Whether the folder holds this very run, by these versions: no other goes on to the same bits."""
-    try:
-        stored = runs.read_config(run)
-        same_versions = (stored["cospike"], stored["torch"]) == (__version__, torch.__version__)
-        return same_versions and fingerprint(stored) == fingerprint(config)
-    except (InputError, KeyError, AttributeError):
-        return False
+    return (run / "previews.npz").is_file() and holds(run, config)

@@ -8,8 +8,9 @@ VSC's own figures are published, and stand in `PUBLISHED`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from cospike.benchmark.files import Cell
 from cospike.benchmark.recipes import MODELS, Recipe
 
 Part: TypeAlias = Literal["main", "control", "honest", "sensitivity", "published"]
@@ -23,18 +24,6 @@ DATA = tuple(PAPER_PRICE)
 TRIVIAL_PRICE = 30_000.0
 _QUICK_PRICE = 10.0  # under which patterns of a few hundred steps survive
 _NO_WARM_UP = {"warm_up": {"start": 1.0, "end": 1.0, "begin": 0.0, "until": 1.0}}
-
-
-class Place(NamedTuple):
-    """What a run is called: a data set, a model and a seed."""
-
-    data: str
-    model: str
-    seed: int
-
-    def __str__(self) -> str:
-        """As a line of progress names it."""
-        return f"{self.model} on {self.data}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,7 @@ class Study:
         published: −ELBO and probe accuracy that others published at these settings, where they did.
     """
 
-    place: Place
+    place: Cell
     part: Part
     recipe: Recipe
     about: str = ""
@@ -95,7 +84,7 @@ def recipe_of(data: str, model: str) -> Recipe | None:
 
 def _of_models(data: str, seed: int) -> Iterator[Study]:
     for name, (part, recipe) in _models(data).items():
-        yield Study(Place(data, name, seed), part, recipe, recipe.about)
+        yield Study(Cell(data, name, seed), part, recipe, recipe.about)
 
 
 _VSC_PUBLISHED: dict[str, Any] = {
@@ -114,12 +103,12 @@ def _published(data: str, model: str, alpha: float | None, neg_elbo: float, prob
         recipe, settings = MODELS["vsc"], _VSC_PUBLISHED["model"] | {"active_prior": alpha}
         objective = _NO_WARM_UP | {"spikes": "relaxed"}
     about = "published settings" + ("" if alpha is None else f", \N{GREEK SMALL LETTER ALPHA} = {alpha:g}")
-    place = Place(data, f"published-{model}", 0)
+    place = Cell(data, f"published-{model}", 0)
     return Study(place, "published", recipe, about, settings, _VSC_PUBLISHED["training"], objective, published=figures)
 
 
 _OUR_SCHEDULE = Study(
-    Place("mnist", "published-ours", 0), "published", MODELS["vsc"],
+    Cell("mnist", "published-ours", 0), "published", MODELS["vsc"],
     "cospike's schedule, 60 epochs, \N{GREEK SMALL LETTER ALPHA} = 0.01",
     {"n_latents": 200, "active_prior": 0.01}, {"epochs": 60}, published={"neg_elbo": 129.9, "probe": 0.918},
 )  # fmt: skip
@@ -140,7 +129,7 @@ PUBLISHED = (
 _ONE_CHANGED = tuple(
     replace(
         PUBLISHED[0],
-        place=Place("mnist", f"published-vsc-0.01-{name}", 0),
+        place=Cell("mnist", f"published-vsc-0.01-{name}", 0),
         about=f"{PUBLISHED[0].about}; {about}",
         objective={key: value for key, value in PUBLISHED[0].objective.items() if key != changed},
         published={},
@@ -157,9 +146,9 @@ def _honest(data: str) -> Iterator[Study]:
     """What goes wrong, on purpose."""
     vsc, ours = MODELS["vsc"], paper(_price(data))
     trivial = paper(TRIVIAL_PRICE)
-    yield Study(Place(data, "trivial", 0), "honest", trivial, f"λ = {TRIVIAL_PRICE:,.0f}")
-    yield Study(Place(data, "vsc-no-warm-up", 0), "honest", vsc, "VSC without warm-up", objective=_NO_WARM_UP)
-    yield Study(Place(data, "paper-no-warm-up", 0), "honest", ours, "no warm-up", objective=_NO_WARM_UP)
+    yield Study(Cell(data, "trivial", 0), "honest", trivial, f"λ = {TRIVIAL_PRICE:,.0f}")
+    yield Study(Cell(data, "vsc-no-warm-up", 0), "honest", vsc, "VSC without warm-up", objective=_NO_WARM_UP)
+    yield Study(Cell(data, "paper-no-warm-up", 0), "honest", ours, "no warm-up", objective=_NO_WARM_UP)
 
 
 def _sensitivity(data: str) -> Iterator[Study]:
@@ -167,7 +156,7 @@ def _sensitivity(data: str) -> Iterator[Study]:
     recipe = paper(_price(data))
 
     def study(name: str, about: str, **changed: Any) -> Study:
-        return Study(Place(data, f"paper-{name}", 0), "sensitivity", recipe, about, **changed)
+        return Study(Cell(data, f"paper-{name}", 0), "sensitivity", recipe, about, **changed)
 
     for alpha in (0.05, 0.2):
         yield study(f"alpha-{alpha:g}", f"\N{GREEK SMALL LETTER ALPHA} = {alpha:g}", model={"active_prior": alpha})
